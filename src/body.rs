@@ -1,0 +1,103 @@
+//! The one body type of requests and responses on both sides.
+
+use std::{
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use futures_util::TryStreamExt;
+use http_body_util::{BodyExt, Full, Limited, StreamBody, combinators::UnsyncBoxBody};
+use hyper::body::{Frame, Incoming, SizeHint};
+use tokio::time::{Instant, Sleep, sleep, timeout};
+
+use crate::spool::{Filling, Spool, SpoolError};
+
+/// A boxed error of whatever produces a body.
+pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
+/// A body on its way to a client or to the homeserver.
+pub type Body = UnsyncBoxBody<Bytes, BoxError>;
+
+/// Why a body could not be taken in.
+#[derive(Debug, thiserror::Error)]
+pub enum ReceiveError {
+    /// No byte came for too long.
+    #[error("the body stalled")]
+    Stalled,
+    /// The sender broke off or sent no valid body.
+    #[error("the body broke off: {0}")]
+    Broken(#[source] hyper::Error),
+    /// It could not be kept.
+    #[error(transparent)]
+    Spool(#[from] SpoolError),
+}
+
+/// A body without bytes.
+pub fn empty() -> Body {
+    full(Bytes::new())
+}
+
+/// A body of these bytes.
+pub fn full(bytes: impl Into<Bytes>) -> Body {
+    Full::new(bytes.into()).map_err(|never| match never {}).boxed_unsync()
+}
+
+/// The body that a spool holds.
+pub fn spooled(spool: &Arc<Spool>) -> Body {
+    let frames = spool.stream().map_ok(Frame::data).map_err(BoxError::from);
+    StreamBody::new(frames).boxed_unsync()
+}
+
+/// A body passed on as it comes; cut when it stalls.
+pub fn relayed(body: Incoming, stall: Duration) -> Body {
+    Guarded { body, stall, timer: Box::pin(sleep(stall)) }.boxed_unsync()
+}
+
+/// Fails when no frame came for `stall`. Keeps the inner body's length, so that it is framed as it came.
+struct Guarded {
+    body: Incoming,
+    stall: Duration,
+    timer: Pin<Box<Sleep>>,
+}
+
+impl http_body::Body for Guarded {
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        if let Poll::Ready(frame) = Pin::new(&mut self.body).poll_frame(cx) {
+            let deadline = Instant::now() + self.stall;
+            self.timer.as_mut().reset(deadline);
+            return Poll::Ready(frame.map(|frame| frame.map_err(BoxError::from)));
+        }
+        self.timer.as_mut().poll(cx).map(|()| Some(Err(ReceiveError::Stalled.into())))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+/// Receives a body into a spool.
+pub async fn receive(mut body: Incoming, mut into: Filling, stall: Duration) -> Result<Spool, ReceiveError> {
+    while let Some(frame) = timeout(stall, body.frame()).await.map_err(|_| ReceiveError::Stalled)? {
+        // Trailers carry nothing of a medium.
+        if let Ok(bytes) = frame.map_err(ReceiveError::Broken)?.into_data() {
+            into.write(&bytes).await?;
+        }
+    }
+    Ok(into.finish().await?)
+}
+
+/// At most `max` bytes of a small body, or `None` if it has more, breaks off or stalls.
+pub async fn small(body: Incoming, max: usize, stall: Duration) -> Option<Bytes> {
+    let limited = Limited::new(body, max);
+    Some(timeout(stall, limited.collect()).await.ok()?.ok()?.to_bytes())
+}

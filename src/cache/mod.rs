@@ -1,0 +1,164 @@
+//! The verdict cache.
+//!
+//! Verdicts are kept by content, never by address. What is kept:
+//!
+//! | key | leads to |
+//! |---|---|
+//! | identity of a plaintext | [`Record`]: facts, verdict, where it came from |
+//! | (ciphertext, key) of an attachment | identity of its plaintext |
+//!
+//! Keys are HMACs under a secret ([`key::KeyRing`]), so that a store reveals no file hash and no attachment key. Engine
+//! trouble and anything that policy decided are never kept. A record counts only while the engine that made it is in
+//! the same epoch. A store that fails is a miss.
+
+pub mod key;
+mod memory;
+
+use std::{path::PathBuf, sync::Arc, time::Duration};
+
+use bytesize::ByteSize;
+use futures_util::future::BoxFuture;
+use prometheus::{IntCounterVec, Opts, PullingGauge, Registry};
+use serde::Deserialize;
+
+use self::{key::Key, memory::MemoryStore};
+use crate::verdict::{Epoch, Record};
+
+/// `cache` section of the configuration.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// Where verdicts are kept.
+    pub store: StoreKind,
+    /// File of the `disk` store.
+    pub path: PathBuf,
+    /// Server of the `redis` store.
+    pub redis: RedisConfig,
+    /// Memory that the `memory` store may take, in bytes.
+    pub max_bytes: ByteSize,
+    /// Longest life of a verdict, whatever its epoch.
+    #[serde(with = "humantime_serde")]
+    pub ttl: Duration,
+}
+
+/// The stores that `cache.store` can name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum StoreKind {
+    /// In this process, gone when it ends.
+    Memory,
+    /// In a file. Not available yet: stands in for `memory`, with a warning.
+    Disk,
+    /// In Redis or Valkey. Not available yet: stands in for `memory`, with a warning.
+    Redis,
+}
+
+/// `cache.redis` of the configuration.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct RedisConfig {
+    /// Address of the server.
+    pub url: String,
+}
+
+impl Default for RedisConfig {
+    fn default() -> Self {
+        Self { url: "redis://127.0.0.1:6379".to_owned() }
+    }
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            store: StoreKind::Memory,
+            path: "/var/lib/lazaret/verdicts".into(),
+            redis: RedisConfig::default(),
+            max_bytes: ByteSize::mib(32),
+            ttl: Duration::from_secs(7 * 24 * 3600),
+        }
+    }
+}
+
+impl Config {
+    /// What the operator should know of these settings.
+    pub fn warning(&self) -> Option<String> {
+        match self.store {
+            StoreKind::Memory => None,
+            StoreKind::Disk | StoreKind::Redis => Some(format!(
+                "cache.store: {} is not available in this version; verdicts are kept in memory and forgotten at restart",
+                format!("{:?}", self.store).to_lowercase()
+            )),
+        }
+    }
+}
+
+/// Keeps records and aliases by key. Implementations never make a wrong answer of a failure: they forget.
+pub trait VerdictStore: Send + Sync {
+    /// The record of a plaintext.
+    fn record(&self, identity: Key) -> BoxFuture<'_, Option<Arc<Record>>>;
+
+    /// Keeps a record.
+    fn put_record(&self, identity: Key, record: Arc<Record>) -> BoxFuture<'_, ()>;
+
+    /// The plaintext that an attachment decrypts to.
+    fn identity(&self, attachment: Key) -> BoxFuture<'_, Option<Key>>;
+
+    /// Keeps which plaintext an attachment decrypts to.
+    fn put_identity(&self, attachment: Key, identity: Key) -> BoxFuture<'_, ()>;
+
+    /// Entries held, as far as that is known.
+    fn len(&self) -> u64;
+}
+
+/// A store, asked with regard to epochs, and counted.
+pub struct VerdictCache {
+    store: Arc<dyn VerdictStore>,
+    lookups: IntCounterVec,
+}
+
+impl VerdictCache {
+    /// Builds the configured store.
+    pub fn new(config: &Config, registry: &Registry) -> prometheus::Result<Self> {
+        let store: Arc<dyn VerdictStore> = match config.store {
+            StoreKind::Memory | StoreKind::Disk | StoreKind::Redis => Arc::new(MemoryStore::new(config)),
+        };
+        let opts = Opts::new("lazaret_cache_lookups_total", "Verdict look-ups; stale is a miss for its age of signatures.");
+        let lookups = IntCounterVec::new(opts, &["result"])?;
+        for result in ["hit", "miss", "stale"] {
+            lookups.with_label_values(&[result]);
+        }
+        let counted = Arc::clone(&store);
+        let help = "Entries in the verdict cache.";
+        let entries = PullingGauge::new("lazaret_cache_entries", help, Box::new(move || counted.len() as f64))?;
+        registry.register(Box::new(lookups.clone()))?;
+        registry.register(Box::new(entries))?;
+        Ok(Self { store, lookups })
+    }
+
+    /// The record of a plaintext, if it was made in `epoch`. Without an epoch nothing is current.
+    pub async fn current(&self, identity: Key, epoch: Option<&Epoch>) -> Option<Arc<Record>> {
+        let record = self.store.record(identity).await;
+        let (result, current) = match record {
+            None => ("miss", None),
+            Some(record) if Some(&record.provenance.epoch) != epoch => ("stale", None),
+            Some(record) => ("hit", Some(record)),
+        };
+        self.lookups.with_label_values(&[result]).inc();
+        current
+    }
+
+    /// Keeps a record.
+    pub async fn keep(&self, identity: Key, record: Arc<Record>) {
+        self.store.put_record(identity, record).await;
+    }
+
+    /// The plaintext that an attachment decrypts to, if it was decrypted before.
+    pub async fn identity(&self, attachment: Key) -> Option<Key> {
+        self.store.identity(attachment).await
+    }
+
+    /// Keeps which plaintext an attachment decrypts to.
+    pub async fn keep_identity(&self, attachment: Key, identity: Key) {
+        self.store.put_identity(attachment, identity).await;
+    }
+}

@@ -1,0 +1,165 @@
+//! Encrypted attachments: AES-256-CTR, with a SHA-256 over the ciphertext.
+//!
+//! The [`EncryptedFile`](https://spec.matrix.org/v1.16/client-server-api/#extensions-to-mroommessage-msgtypes) of an event
+//! is checked more strictly than clients do, wherever clients differ from each other: what two readers decrypt to two
+//! plaintexts is refused. The hash is checked before the first byte is decrypted, because CTR mode is malleable.
+
+use std::collections::BTreeSet;
+
+use aes::Aes256;
+use ctr::{
+    Ctr128BE,
+    cipher::{KeyIvInit, StreamCipher},
+};
+use serde::Deserialize;
+use subtle::ConstantTimeEq;
+use zeroize::Zeroizing;
+
+use super::encoding;
+use crate::{
+    media::{MalformedMedia, MediaRef},
+    spool::Digest,
+};
+
+/// The `file` member as a client sent it. Unknown members are allowed at every level; a known one that is given twice is
+/// refused, because parsers differ on which of the two counts.
+#[derive(Deserialize)]
+pub struct EncryptedFile {
+    v: String,
+    url: String,
+    key: JsonWebKey,
+    iv: String,
+    hashes: Hashes,
+}
+
+#[derive(Deserialize)]
+struct JsonWebKey {
+    kty: String,
+    alg: String,
+    ext: bool,
+    key_ops: BTreeSet<String>,
+    k: Zeroizing<String>,
+}
+
+#[derive(Deserialize)]
+struct Hashes {
+    sha256: String,
+}
+
+/// Why an `EncryptedFile` is not taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum AttachmentError {
+    /// A member has a value that no version 2 attachment has.
+    #[error("`{0}` is not that of a version 2 attachment")]
+    Schema(&'static str),
+    /// The address is no `mxc://` URI.
+    #[error(transparent)]
+    Media(#[from] MalformedMedia),
+    /// Key, IV or hash are not base64 of the right length.
+    #[error("key, iv or hash is malformed")]
+    Material,
+}
+
+/// Why a ciphertext is not decrypted with a key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum DecryptError {
+    /// The ciphertext is not the one that the event describes.
+    #[error("the hash of the ciphertext does not match")]
+    Hash,
+    /// The 64-bit counter would wrap. Half of the implementations carry into the upper half of the block there and half
+    /// do not, so scanner and reader would see two plaintexts.
+    #[error("the counter wraps within the file")]
+    CounterWrap,
+}
+
+/// An encrypted attachment: where it lies and how it is opened.
+#[derive(Debug)]
+pub struct Attachment {
+    /// The address of its ciphertext.
+    pub media: MediaRef,
+    /// What opens it.
+    pub key: AttachmentKey,
+}
+
+impl TryFrom<EncryptedFile> for Attachment {
+    type Error = AttachmentError;
+
+    fn try_from(file: EncryptedFile) -> Result<Self, AttachmentError> {
+        let checks = [
+            ("v", file.v == "v2"),
+            ("key.kty", file.key.kty == "oct"),
+            ("key.alg", file.key.alg == "A256CTR"),
+            ("key.ext", file.key.ext),
+            ("key.key_ops", ["encrypt", "decrypt"].iter().all(|op| file.key.key_ops.contains(*op))),
+        ];
+        if let Some((member, _)) = checks.into_iter().find(|(_, holds)| !holds) {
+            return Err(AttachmentError::Schema(member));
+        }
+        let media = MediaRef::from_mxc(&file.url)?;
+        let key = AttachmentKey::decode(&file).ok_or(AttachmentError::Material)?;
+        Ok(Self { media, key })
+    }
+}
+
+/// Key, initial counter block and the hash of the ciphertext they belong to. Wiped on drop; prints nothing.
+#[derive(Clone)]
+pub struct AttachmentKey {
+    key: Zeroizing<[u8; 32]>,
+    iv: Zeroizing<[u8; 16]>,
+    sha256: Digest,
+}
+
+impl AttachmentKey {
+    /// Takes the raw parts of a key.
+    pub fn new(key: [u8; 32], iv: [u8; 16], sha256: Digest) -> Self {
+        Self { key: Zeroizing::new(key), iv: Zeroizing::new(iv), sha256 }
+    }
+
+    fn decode(file: &EncryptedFile) -> Option<Self> {
+        let sha256 = *encoding::decode(&file.hashes.sha256)?;
+        Some(Self { key: encoding::decode(&file.key.k)?, iv: encoding::decode(&file.iv)?, sha256 })
+    }
+
+    /// Checks that this key belongs to a ciphertext of `len` bytes with this digest, and that every reader decrypts it
+    /// to the same plaintext. To be asked before [`AttachmentKey::decryptor`].
+    pub fn check(&self, digest: &Digest, len: u64) -> Result<(), DecryptError> {
+        if !bool::from(self.sha256.ct_eq(digest)) {
+            return Err(DecryptError::Hash);
+        }
+        let counter = u64::from_be_bytes(*self.iv.last_chunk().expect("16 bytes hold 8"));
+        let last_block = len.div_ceil(16).saturating_sub(1);
+        counter.checked_add(last_block).map(|_| ()).ok_or(DecryptError::CounterWrap)
+    }
+
+    /// A decryptor at the start of the ciphertext.
+    pub fn decryptor(&self) -> Decryptor {
+        Decryptor(Ctr128BE::new((&*self.key).into(), (&*self.iv).into()))
+    }
+
+    /// Key and initial counter, from which the cache derives the name of (ciphertext, key).
+    pub fn material(&self) -> Zeroizing<[u8; 48]> {
+        let mut all = Zeroizing::new([0; 48]);
+        all[..32].copy_from_slice(&*self.key);
+        all[32..].copy_from_slice(&*self.iv);
+        all
+    }
+}
+
+impl std::fmt::Debug for AttachmentKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("AttachmentKey(..)")
+    }
+}
+
+/// Decrypts consecutive pieces of a ciphertext in place. How it is cut into pieces does not matter.
+pub struct Decryptor(Ctr128BE<Aes256>);
+
+impl Decryptor {
+    /// Decrypts the next piece. A piece past 2^128 blocks cannot occur: [`AttachmentKey::check`] came first.
+    pub fn apply(&mut self, piece: &mut [u8]) {
+        self.0.apply_keystream(piece);
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,153 @@
+//! One clamd: its health, its slots and a scan on it.
+
+use std::{sync::Mutex, time::Duration};
+
+use tokio::{
+    sync::{Semaphore, SemaphorePermit},
+    time::{Instant, timeout, timeout_at},
+};
+
+use super::{
+    Address, Config,
+    canary::Canary,
+    conn::{self, ConnError, Transfer},
+    protocol::Reply,
+};
+use crate::{
+    engine::{EngineError, Scan},
+    plaintext::Plaintext,
+    verdict::{Epoch, Provenance},
+};
+
+/// What is known of a clamd that passed its canaries.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Health {
+    /// Its VERSION reply: engine and signature database.
+    pub epoch: Epoch,
+    /// The way by which the canaries passed, and by which scans go.
+    pub transfer: Transfer,
+}
+
+/// One clamd.
+pub struct Backend {
+    address: Address,
+    slots: Semaphore,
+    slot_count: usize,
+    queue_timeout: Duration,
+    probe_timeout: Duration,
+    health: Mutex<Option<Health>>,
+}
+
+impl Backend {
+    pub(super) fn new(address: Address, config: &Config) -> Self {
+        Self {
+            address,
+            slots: Semaphore::new(config.max_scans.get()),
+            slot_count: config.max_scans.get(),
+            queue_timeout: config.queue_timeout,
+            probe_timeout: config.probe_timeout,
+            health: Mutex::new(None),
+        }
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> &Address {
+        &self.address
+    }
+
+    /// Scans under way.
+    pub fn slots_in_use(&self) -> usize {
+        self.slot_count - self.slots.available_permits()
+    }
+
+    /// What is known of it; `None` while it is out.
+    pub fn health(&self) -> Option<Health> {
+        self.health.lock().expect("no panic while held").clone()
+    }
+
+    /// Takes it out until its next canaries pass.
+    pub fn eject(&self) {
+        *self.health.lock().expect("no panic while held") = None;
+    }
+
+    /// Scans `plaintext` on this clamd.
+    pub async fn scan(&self, health: Health, plaintext: &Plaintext, deadline: Instant) -> Result<Scan, EngineError> {
+        let _slot = self.slot(deadline).await?;
+        let begun = Instant::now();
+        let reply = timeout_at(deadline, conn::scan(&self.address, health.transfer, plaintext)).await;
+        match reply.map_err(|_| EngineError::Timeout)? {
+            Ok(Reply::Verdict(verdict)) => {
+                let (backend, took) = (self.address.to_string(), begun.elapsed());
+                let bytes = plaintext.len();
+                let provenance = Provenance { engine: super::NAME, backend, epoch: health.epoch, bytes, took };
+                Ok(Scan { verdict, provenance })
+            }
+            Ok(Reply::Error(text)) => Err(self.failed(&text)),
+            Err(error) => {
+                if let ConnError::Connect(_) = error {
+                    self.eject();
+                }
+                Err(self.failed(&error))
+            }
+        }
+    }
+
+    async fn slot(&self, deadline: Instant) -> Result<SemaphorePermit<'_>, EngineError> {
+        let until = deadline.min(Instant::now() + self.queue_timeout);
+        let permit = timeout_at(until, self.slots.acquire()).await.map_err(|_| EngineError::Busy)?;
+        Ok(permit.expect("never closed"))
+    }
+
+    fn failed(&self, why: &dyn std::fmt::Display) -> EngineError {
+        EngineError::Failed { backend: self.address.to_string(), why: why.to_string() }
+    }
+
+    /// Puts it through the canaries and remembers the outcome.
+    pub(super) async fn probe(&self) -> Result<(), String> {
+        let outcome = timeout(self.probe_timeout, self.examine()).await;
+        let outcome = outcome.unwrap_or_else(|_| Err(format!("no answer within {:?}", self.probe_timeout)));
+        let mut health = self.health.lock().expect("no panic while held");
+        let (known, result) = outcome.map_or_else(|why| (None, Err(why)), |healthy| (Some(healthy), Ok(())));
+        *health = known;
+        result
+    }
+
+    async fn examine(&self) -> Result<Health, String> {
+        let epoch = Epoch(self.version().await?);
+        let by_descriptor = match self.address {
+            Address::Unix(_) => self.canaries(Transfer::Descriptor).await,
+            Address::Tcp(_) => Err("not on this machine".to_owned()),
+        };
+        let transfer = match by_descriptor {
+            Ok(()) => Transfer::Descriptor,
+            // A security module or another mount of the socket may forbid passing; streaming still works then.
+            Err(_) => self.canaries(Transfer::Stream).await.map(|()| Transfer::Stream)?,
+        };
+        Ok(Health { epoch, transfer })
+    }
+
+    async fn canaries(&self, transfer: Transfer) -> Result<(), String> {
+        for canary in Canary::ALL {
+            let plaintext = canary.plaintext().map_err(|error| error.to_string())?;
+            match conn::scan(&self.address, transfer, &plaintext).await.map_err(|error| error.to_string())? {
+                Reply::Verdict(verdict) if canary.expects(&verdict) => (),
+                reply => return Err(format!("{canary:?} canary got {reply:?}")),
+            }
+        }
+        Ok(())
+    }
+
+    async fn version(&self) -> Result<String, String> {
+        let reply = match &self.address {
+            Address::Unix(socket_path) => {
+                clamav_client::tokio::get_version(clamav_client::tokio::Socket { socket_path }).await
+            }
+            Address::Tcp(host_address) => {
+                clamav_client::tokio::get_version(clamav_client::tokio::Tcp { host_address }).await
+            }
+        };
+        let text = String::from_utf8_lossy(&reply.map_err(|error| error.to_string())?).into_owned();
+        let version = text.trim_end_matches(['\0', '\n']);
+        version.starts_with("ClamAV ").then(|| version.to_owned()).ok_or_else(|| format!("unexpected VERSION {version:?}"))
+    }
+}

@@ -1,0 +1,43 @@
+//! Specimens whose verdict is known. A clamd that tells them apart works; one that answers PING may not.
+
+use std::io;
+
+use base64::{Engine as _, prelude::BASE64_STANDARD};
+use ulid::Ulid;
+
+use crate::{plaintext::Plaintext, spool::Spool, verdict::Verdict};
+
+/// The [EICAR test file](https://www.eicar.org/download-anti-malware-testfile/), encoded so that neither this source nor
+/// the binary is taken for it.
+const EICAR: &str = "WDVPIVAlQEFQWzRcUFpYNTQoUF4pN0NDKTd9JEVJQ0FSLVNUQU5EQVJELUFOVElWSVJVUy1URVNULUZJTEUhJEgrSCo=";
+
+/// A specimen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Canary {
+    /// Harmless text, new each time: clamd remembers what it found clean and would answer without looking.
+    Clean,
+    /// The EICAR test file.
+    Eicar,
+}
+
+impl Canary {
+    /// All specimens.
+    pub const ALL: [Self; 2] = [Self::Clean, Self::Eicar];
+
+    /// Its bytes, ready to be scanned like any medium.
+    pub fn plaintext(self) -> io::Result<Plaintext> {
+        let bytes = match self {
+            Self::Clean => format!("Lazaret canary {}", Ulid::generate()).into_bytes(),
+            Self::Eicar => BASE64_STANDARD.decode(EICAR).map_err(io::Error::other)?,
+        };
+        Ok(Plaintext::Held(Spool::of(&bytes)?.into()))
+    }
+
+    /// True if `verdict` is what a working engine says of it.
+    pub fn expects(self, verdict: &Verdict) -> bool {
+        match self {
+            Self::Clean => matches!(verdict, Verdict::Clean(_)),
+            Self::Eicar => matches!(verdict, Verdict::Infected { .. }),
+        }
+    }
+}

@@ -1,0 +1,10 @@
+//! What is known of a medium before any engine looks at it: pure data, stored with the verdict, input of the policy.
+
+/// Facts of one medium's plaintext.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Facts {
+    /// Length in bytes.
+    pub size: u64,
+    /// Media type told by the leading bytes; `None` when they are not known to be anything, as with text or ciphertext.
+    pub detected_type: Option<&'static str>,
+}

@@ -1,0 +1,72 @@
+//! Coalescing: what several requests want to know at once is found out once.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex},
+};
+
+use futures_util::{
+    FutureExt,
+    future::{BoxFuture, Shared},
+};
+use tokio_util::task::TaskTracker;
+
+use super::{InspectError, Judgement};
+use crate::cache::key::Key;
+
+type Outcome = Result<Judgement, Arc<InspectError>>;
+type Flight = Shared<BoxFuture<'static, Outcome>>;
+
+/// Inspections under way, by what they inspect. An attachment and its plaintext have different keys, so the inspection
+/// of one can wait for that of the other.
+pub struct Flights {
+    under_way: Arc<Mutex<HashMap<Key, Flight>>>,
+    tasks: TaskTracker,
+}
+
+impl Flights {
+    pub fn new(tasks: TaskTracker) -> Self {
+        Self { under_way: Arc::default(), tasks }
+    }
+
+    /// Joins the inspection of `key`, or starts `work`. It runs in a task of its own: a client that leaves takes nothing
+    /// with it, and the next one finds the verdict or the running inspection. Dropping the returned future is safe.
+    pub async fn join<W>(&self, key: Key, work: impl FnOnce() -> W) -> Outcome
+    where
+        W: Future<Output = Result<Judgement, InspectError>> + Send + 'static,
+    {
+        let flight = {
+            let mut under_way = self.under_way.lock().expect("no panic while held");
+            match under_way.get(&key) {
+                Some(flight) => flight.clone(),
+                None => {
+                    let flight = self.launch(key, work());
+                    under_way.insert(key, flight.clone());
+                    flight
+                }
+            }
+        };
+        flight.await
+    }
+
+    fn launch(&self, key: Key, work: impl Future<Output = Result<Judgement, InspectError>> + Send + 'static) -> Flight {
+        let landing = Landing { key, under_way: Arc::clone(&self.under_way) };
+        let task = self.tasks.spawn(async move {
+            let _landing = landing;
+            work.await.map_err(Arc::new)
+        });
+        async move { task.await.unwrap_or_else(|panic| Err(Arc::new(InspectError::Aborted(panic)))) }.boxed().shared()
+    }
+}
+
+/// Takes a flight off the list when it ends, however it ends.
+struct Landing {
+    key: Key,
+    under_way: Arc<Mutex<HashMap<Key, Flight>>>,
+}
+
+impl Drop for Landing {
+    fn drop(&mut self) {
+        self.under_way.lock().expect("no panic while held").remove(&self.key);
+    }
+}

@@ -1,0 +1,208 @@
+//! The order of stages: from a spooled body to a decision.
+//!
+//! ```text
+//! spool ─ plain ─────────────► identity ─► cache ─► [engine] ─► record ─► policy
+//!       └ attachment ► check ► alias ──► decrypt ┘
+//! ```
+//!
+//! * A key is checked against the ciphertext before anything is decrypted or looked up.
+//! * A verdict is looked up by the identity of the plaintext, so a file that is sent again under a new key costs a
+//!   decryption and no scan, and a wrong key leads to the identity of the noise it makes.
+//! * One inspection at a time per attachment and per plaintext; it goes on when its client has left.
+//! * Engine trouble is returned, never kept.
+
+mod flight;
+
+use std::{
+    io,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
+
+use futures_util::{TryStreamExt, future::ready};
+use sha2::{Digest as _, Sha256};
+use tokio::{task::JoinError, time::Instant};
+use tokio_util::task::TaskTracker;
+
+use self::flight::Flights;
+use crate::{
+    cache::{
+        VerdictCache,
+        key::{Key, KeyRing},
+    },
+    crypto::attachment::{AttachmentKey, DecryptError},
+    engine::{Engine, EngineError},
+    plaintext::Plaintext,
+    policy::{Decision, Policy},
+    sniff,
+    spool::{Digest, Spool, Spooler},
+    verdict::Record,
+};
+
+/// A record, wherever it came from.
+type Judgement = Arc<Record>;
+
+/// Why there is no decision.
+#[derive(Debug, thiserror::Error)]
+pub enum InspectError {
+    /// The key does not open this ciphertext.
+    #[error(transparent)]
+    Decrypt(#[from] DecryptError),
+    /// No engine gave a verdict.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+    /// The spool cannot be read.
+    #[error("the spool cannot be read")]
+    Spool(#[from] io::Error),
+    /// The inspection ended without a result.
+    #[error("the inspection was aborted")]
+    Aborted(#[from] JoinError),
+}
+
+/// What was found out about a medium, and what to do with it.
+#[derive(Debug)]
+pub struct Inspection {
+    /// Facts, verdict and provenance.
+    pub record: Arc<Record>,
+    /// What the policy says now.
+    pub decision: Decision,
+}
+
+/// The stages that an inspection goes through, put together by `app`.
+pub struct Stages {
+    /// Looks at bytes.
+    pub engine: Arc<dyn Engine>,
+    /// Remembers verdicts.
+    pub cache: VerdictCache,
+    /// Names what is remembered.
+    pub keys: KeyRing,
+    /// Decides.
+    pub policy: Policy,
+    /// Holds plaintexts.
+    pub spooler: Arc<Spooler>,
+    /// Longest scan.
+    pub scan_timeout: Duration,
+}
+
+/// Inspects media.
+pub struct Inspector {
+    stages: Stages,
+    flights: Flights,
+}
+
+impl Inspector {
+    /// An inspector whose inspections run as `tasks`.
+    pub fn new(stages: Stages, tasks: TaskTracker) -> Arc<Self> {
+        Arc::new(Self { stages, flights: Flights::new(tasks) })
+    }
+
+    /// Inspects a body as it is, or as `key` opens it.
+    pub async fn inspect(
+        self: &Arc<Self>,
+        body: &Arc<Spool>,
+        key: Option<&AttachmentKey>,
+    ) -> Result<Inspection, Arc<InspectError>> {
+        let record = match key {
+            None => self.judge_plain(body).await?,
+            Some(key) => self.judge_attachment(body, key).await?,
+        };
+        let decision = self.stages.policy.decide(&record.facts, &record.verdict);
+        Ok(Inspection { record, decision })
+    }
+
+    async fn judge_plain(self: &Arc<Self>, body: &Arc<Spool>) -> Result<Judgement, Arc<InspectError>> {
+        let identity = self.stages.keys.plaintext(body.digest());
+        match self.current(identity).await {
+            Some(record) => Ok(record),
+            None => self.scan_once(identity, Plaintext::Held(Arc::clone(body))).await,
+        }
+    }
+
+    async fn judge_attachment(
+        self: &Arc<Self>,
+        body: &Arc<Spool>,
+        key: &AttachmentKey,
+    ) -> Result<Judgement, Arc<InspectError>> {
+        key.check(body.digest(), body.len()).map_err(InspectError::from)?;
+        let attachment = self.stages.keys.attachment(body.digest(), &key.material());
+        if let Some(identity) = self.stages.cache.identity(attachment).await
+            && let Some(record) = self.current(identity).await
+        {
+            return Ok(record);
+        }
+        let (inspector, body, key) = (Arc::clone(self), Arc::clone(body), key.clone());
+        let work = move || async move { inspector.decrypt_and_judge(attachment, body, key).await };
+        self.flights.join(attachment, work).await
+    }
+
+    async fn decrypt_and_judge(
+        self: Arc<Self>,
+        attachment: Key,
+        body: Arc<Spool>,
+        key: AttachmentKey,
+    ) -> Result<Judgement, InspectError> {
+        let (plaintext, digest) = self.decrypt(body, key).await?;
+        let identity = self.stages.keys.plaintext(&digest);
+        self.stages.cache.keep_identity(attachment, identity).await;
+        match self.current(identity).await {
+            Some(record) => Ok(record),
+            None => self.scan_once(identity, plaintext).await.map_err(InspectError::from_shared),
+        }
+    }
+
+    /// The plaintext in memory, or, where that has no room, a way to read it, and its digest.
+    async fn decrypt(&self, body: Arc<Spool>, key: AttachmentKey) -> Result<(Plaintext, Digest), InspectError> {
+        let (spooler, ciphertext, opener) = (Arc::clone(&self.stages.spooler), Arc::clone(&body), key.clone());
+        let held = tokio::task::spawn_blocking(move || {
+            spooler.hold_in_memory(ciphertext.len(), |file| decrypt_into(file, &ciphertext, &opener))
+        });
+        if let Some(spool) = held.await?? {
+            let digest = *spool.digest();
+            return Ok((Plaintext::Held(Arc::new(spool)), digest));
+        }
+        let keystream = Arc::new(move || {
+            let mut decryptor = key.decryptor();
+            Box::new(move |piece: &mut [u8]| decryptor.apply(piece)) as _
+        });
+        let plaintext = Plaintext::Keyed { ciphertext: body, keystream };
+        let hash = |mut hash: Sha256, piece: bytes::Bytes| {
+            hash.update(&piece);
+            ready(Ok(hash))
+        };
+        let digest = plaintext.stream().try_fold(Sha256::new(), hash).await?.finalize().into();
+        Ok((plaintext, digest))
+    }
+
+    async fn scan_once(self: &Arc<Self>, identity: Key, plaintext: Plaintext) -> Result<Judgement, Arc<InspectError>> {
+        let inspector = Arc::clone(self);
+        let work = move || async move { inspector.scan(identity, plaintext).await };
+        self.flights.join(identity, work).await
+    }
+
+    async fn scan(self: Arc<Self>, identity: Key, plaintext: Plaintext) -> Result<Judgement, InspectError> {
+        let facts = sniff::examine(&plaintext.head(sniff::HEAD).await?, plaintext.len());
+        let deadline = Instant::now() + self.stages.scan_timeout;
+        let scan = self.stages.engine.scan(&plaintext, deadline).await?;
+        let (verdict, provenance) = (scan.verdict, scan.provenance);
+        let record = Arc::new(Record { facts, verdict, provenance, scanned_at: SystemTime::now() });
+        self.stages.cache.keep(identity, Arc::clone(&record)).await;
+        Ok(record)
+    }
+
+    async fn current(&self, identity: Key) -> Option<Judgement> {
+        self.stages.cache.current(identity, self.stages.engine.epoch().as_ref()).await
+    }
+}
+
+/// Decrypts into a memory file, piece by piece.
+fn decrypt_into(file: &mut impl io::Write, ciphertext: &Spool, key: &AttachmentKey) -> io::Result<Digest> {
+    let (mut decryptor, mut hash, mut at) = (key.decryptor(), Sha256::new(), 0);
+    while at < ciphertext.len() {
+        let mut piece = ciphertext.read_piece_blocking(at)?;
+        decryptor.apply(&mut piece);
+        hash.update(&piece);
+        file.write_all(&piece)?;
+        at += piece.len() as u64;
+    }
+    Ok(hash.finalize().into())
+}

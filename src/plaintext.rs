@@ -1,0 +1,67 @@
+//! What an engine is given to look at: exact bytes that can be read again and again.
+
+use std::{fmt, io, os::fd::AsFd, sync::Arc};
+
+use bytes::Bytes;
+use futures_util::Stream;
+
+use crate::spool::Spool;
+
+/// Deciphers consecutive pieces of a ciphertext in place, from its start.
+pub type Keystream = Box<dyn FnMut(&mut [u8]) + Send>;
+
+/// The bytes of a medium as its reader will see them.
+#[derive(Clone)]
+pub enum Plaintext {
+    /// Held in a spool, which may be on disk for plain media and is in memory for attachments.
+    Held(Arc<Spool>),
+    /// Deciphered on the way to the engine, because memory has no room for it.
+    Keyed {
+        /// The spooled ciphertext.
+        ciphertext: Arc<Spool>,
+        /// Makes a keystream for one reading.
+        keystream: Arc<dyn Fn() -> Keystream + Send + Sync>,
+    },
+}
+
+impl Plaintext {
+    /// Length in bytes; ciphertexts are as long as their plaintext.
+    pub fn len(&self) -> u64 {
+        self.spool().len()
+    }
+
+    /// True if there are no bytes.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The spool behind it, whose id names the scan.
+    pub fn spool(&self) -> &Arc<Spool> {
+        match self {
+            Self::Held(spool) | Self::Keyed { ciphertext: spool, .. } => spool,
+        }
+    }
+
+    /// A descriptor whose file is exactly the plaintext, if there is one.
+    pub fn descriptor(&self) -> Option<impl AsFd + '_> {
+        match self {
+            Self::Held(spool) => Some(&**spool),
+            Self::Keyed { .. } => None,
+        }
+    }
+
+    /// The bytes from the start, in pieces.
+    pub fn stream(&self) -> impl Stream<Item = io::Result<Bytes>> + Send + use<> {
+        let decipher: Keystream = match self {
+            Self::Held(_) => Box::new(|_| ()),
+            Self::Keyed { keystream, .. } => keystream(),
+        };
+        self.spool().stream_through(decipher)
+    }
+}
+
+impl fmt::Debug for Plaintext {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Plaintext({}, {} bytes)", self.spool().id(), self.len())
+    }
+}

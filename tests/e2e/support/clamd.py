@@ -1,0 +1,56 @@
+"""A real clamd, run with the sample configuration and a database of two test signatures."""
+
+import shutil
+import signal
+import socket
+from pathlib import Path
+
+from .processes import REPOSITORY, Service, executable
+
+SAMPLES = REPOSITORY / "samples" / "clamd"
+
+
+class Clamd(Service):
+    """`directory` lies under /tmp: a socket path has 107 bytes at most, and Debian's AppArmor profile lets clamd in there."""
+
+    def __init__(self, directory: Path):
+        super().__init__("clamd", directory)
+        self.socket = directory / "clamd.sock"
+        database = directory / "db"
+        database.mkdir()
+        shutil.copy(SAMPLES / "lazaret-test.ndb", database)
+        template = (SAMPLES / "clamd.conf").read_text()
+        settings = template.replace("@DIR@", str(directory)).replace("@DB@", str(database))
+        self.config = directory / "clamd.conf"
+        self.config.write_text(settings)
+
+    def command(self) -> list[str]:
+        return [executable("clamd", "/usr/sbin", "/usr/local/sbin"), "--config-file", str(self.config)]
+
+    def start(self, deadline: float = 60) -> None:
+        super().start(deadline)
+
+    def is_ready(self) -> bool:
+        try:
+            return self.ask(b"zPING\0") == b"PONG\0"
+        except OSError:
+            return False
+
+    def ask(self, command: bytes) -> bytes:
+        with socket.socket(socket.AF_UNIX) as connection:
+            connection.settimeout(5)
+            connection.connect(str(self.socket))
+            connection.sendall(command)
+            reply = b""
+            while block := connection.recv(4096):
+                reply += block
+            return reply
+
+    def scan(self, data: bytes) -> bytes:
+        """What clamd itself says of these bytes."""
+        chunk = len(data).to_bytes(4, "big") + data
+        return self.ask(b"zINSTREAM\0" + chunk + bytes(4))
+
+    def kill(self) -> None:
+        """Ends it the hard way, which leaves a stale socket behind."""
+        self.stop(signal.SIGKILL)

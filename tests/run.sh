@@ -1,0 +1,151 @@
+#!/usr/bin/env bash
+# Runs every test: unit, integration, documentation, and end to end against a real Synapse and clamd.
+# Installs what is missing on Debian, as root or through sudo. Needs Rust to be there.
+#
+#   tests/run.sh           everything
+#   tests/run.sh --quick   without the end-to-end part
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+readonly REQUIREMENTS=tests/e2e/requirements.txt
+readonly VENV=target/e2e-venv
+readonly LOGS=target/test-logs
+readonly TARGET=${CARGO_TARGET_DIR:-target}
+
+quick=no
+case "${1-}" in
+    '') ;;
+    --quick) quick=yes ;;
+    *)
+        sed -n '2,6s/^# \{0,1\}//p' "${BASH_SOURCE[0]}" >&2
+        exit 2
+        ;;
+esac
+
+step() { printf '\n==> %s\n' "$*"; }
+die() {
+    printf 'error: %s\n' "$*" >&2
+    exit 1
+}
+
+apt_install() {
+    local install=(apt-get install -y --no-install-recommends "$@")
+    command -v apt-get >/dev/null || die "$* missing, and this is not Debian; there the command is: ${install[*]}"
+    local as_root=()
+    if [[ $(id -u) != 0 ]]; then
+        command -v sudo >/dev/null || die "$* missing; as root run: ${install[*]}"
+        as_root=(sudo)
+    fi
+    step "installing $*"
+    "${as_root[@]}" apt-get update -q
+    "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive "${install[@]}"
+}
+
+require_rust() {
+    export PATH=$PATH:$HOME/.cargo/bin
+    command -v cargo >/dev/null ||
+        die "Rust is missing; run: curl --proto '=https' --tlsv1.2 -sSf https://sh.rustup.rs | sh"
+    # Some crates bring C code.
+    command -v cc >/dev/null || apt_install gcc libc6-dev
+}
+
+# The tests start clamd themselves, with their own signatures; the system's service may be stopped or masked.
+require_clamd() {
+    export PATH=$PATH:/usr/sbin
+    command -v clamd >/dev/null || apt_install clamav-daemon
+    command -v clamd >/dev/null || die "clamd is still missing; run: apt-get install clamav-daemon"
+}
+
+usable_python() {
+    "$1" -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 10))' 2>/dev/null
+}
+
+# The first python3 may be a version manager's that has no version chosen, hence the second try.
+find_python() {
+    local candidate
+    for candidate in python3 /usr/bin/python3; do
+        if usable_python "$candidate"; then
+            python=$candidate
+            return
+        fi
+    done
+    apt_install python3 python3-venv
+    python=/usr/bin/python3
+    usable_python "$python" || die "no Python 3.10 or newer with venv; run: apt-get install python3 python3-venv"
+}
+
+# Kept between runs, and made anew when the requirements or the interpreter change.
+require_venv() {
+    local python stamp
+    find_python
+    stamp="$(sha256sum <"$REQUIREMENTS") $("$python" -VV)"
+    if [[ -x $VENV/bin/python && $(cat "$VENV/stamp" 2>/dev/null) == "$stamp" ]]; then
+        step "Python environment in $VENV is up to date"
+        return
+    fi
+    step "making the Python environment in $VENV"
+    rm -rf "$VENV"
+    "$python" -m venv "$VENV"
+    "$VENV/bin/python" -m pip install --quiet --disable-pip-version-check -r "$REQUIREMENTS" ||
+        die "Python packages missing; run: $VENV/bin/python -m pip install -r $REQUIREMENTS"
+    printf '%s' "$stamp" >"$VENV/stamp"
+}
+
+failed=()
+
+# A failed part does not keep the others from running; its output stays in a log for the summary at the end.
+run() {
+    local part=$1
+    shift
+    step "$part: $*"
+    "$@" 2>&1 | tee "$LOGS/$part.log" || failed+=("$part")
+}
+
+rust_tests() {
+    if cargo nextest --version >/dev/null 2>&1; then
+        run rust cargo nextest run --no-fail-fast
+        run doc cargo test --doc
+    else
+        run rust cargo test --no-fail-fast
+    fi
+}
+
+end_to_end_tests() {
+    if [[ $quick == yes ]]; then
+        step "end-to-end tests with Synapse left out (--quick)"
+        return
+    fi
+    require_venv
+    local binary
+    binary=$(realpath "$TARGET/debug/lazaret")
+    run e2e env LAZARET_BIN="$binary" PYTHONDONTWRITEBYTECODE=1 "$VENV/bin/python" -m pytest tests/e2e
+}
+
+# The runners' own last words, together at the end: cargo's are far above by now.
+summary() {
+    local log
+    step summary
+    for log in rust doc; do
+        [[ -f $LOGS/$log.log ]] || continue
+        grep -E '^ *Summary \[|^test result:|^error' "$LOGS/$log.log" || echo "$log: no summary in $LOGS/$log.log"
+    done
+    if [[ -f $LOGS/e2e.log ]]; then
+        tail -n 1 "$LOGS/e2e.log"
+    fi
+}
+
+require_rust
+require_clamd
+mkdir -p "$LOGS"
+rm -f "$LOGS"/*.log
+
+step "build: cargo build"
+cargo build
+rust_tests
+end_to_end_tests
+
+if [[ ${#failed[@]} -gt 0 ]]; then
+    step "failed: ${failed[*]}"
+fi
+summary
+[[ ${#failed[@]} -eq 0 ]]
