@@ -9,7 +9,7 @@ use std::{
 
 use bytes::Bytes;
 use futures_util::TryStreamExt;
-use http_body_util::{BodyExt, Full, Limited, StreamBody, combinators::UnsyncBoxBody};
+use http_body_util::{BodyExt, Full, LengthLimitError, Limited, StreamBody, combinators::UnsyncBoxBody};
 use hyper::body::{Frame, Incoming, SizeHint};
 use tokio::time::{Instant, Sleep, sleep, timeout};
 
@@ -85,6 +85,16 @@ impl http_body::Body for Guarded {
     }
 }
 
+/// A body that keeps `held` until its last byte was taken or nobody wants it any more.
+pub fn holding(body: Body, held: impl Send + 'static) -> Body {
+    let mut held = Some(held);
+    body.map_frame(move |frame| {
+        let _kept_with_the_body = &mut held;
+        frame
+    })
+    .boxed_unsync()
+}
+
 /// Receives a body into a spool.
 pub async fn receive(mut body: Incoming, mut into: Filling, stall: Duration) -> Result<Spool, ReceiveError> {
     while let Some(frame) = timeout(stall, body.frame()).await.map_err(|_| ReceiveError::Stalled)? {
@@ -96,8 +106,22 @@ pub async fn receive(mut body: Incoming, mut into: Filling, stall: Duration) -> 
     Ok(into.finish().await?)
 }
 
-/// At most `max` bytes of a small body, or `None` if it has more, breaks off or stalls.
-pub async fn small(body: Incoming, max: usize, stall: Duration) -> Option<Bytes> {
-    let limited = Limited::new(body, max);
-    Some(timeout(stall, limited.collect()).await.ok()?.ok()?.to_bytes())
+/// Why a small body could not be taken in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SmallError {
+    /// It has more bytes than allowed.
+    TooLarge,
+    /// It did not come in time.
+    Stalled,
+    /// It broke off.
+    Broken,
+}
+
+/// A body of at most `max` bytes, received in at most `within`.
+pub async fn small(body: Incoming, max: usize, within: Duration) -> Result<Bytes, SmallError> {
+    let collected = timeout(within, Limited::new(body, max).collect()).await.map_err(|_| SmallError::Stalled)?;
+    collected.map(|body| body.to_bytes()).map_err(|error| match error.is::<LengthLimitError>() {
+        true => SmallError::TooLarge,
+        false => SmallError::Broken,
+    })
 }

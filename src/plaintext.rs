@@ -1,9 +1,9 @@
 //! What an engine is given to look at: exact bytes that can be read again and again.
 
-use std::{fmt, io, os::fd::AsFd, sync::Arc};
+use std::{fmt, io, os::fd::AsFd, pin::pin, sync::Arc};
 
 use bytes::Bytes;
-use futures_util::Stream;
+use futures_util::{Stream, TryStreamExt};
 
 use crate::spool::Spool;
 
@@ -48,6 +48,12 @@ impl Plaintext {
             Self::Held(spool) => Some(&**spool),
             Self::Keyed { .. } => None,
         }
+    }
+
+    /// The first `max` bytes or fewer: never more than one piece holds.
+    pub async fn head(&self, max: usize) -> io::Result<Bytes> {
+        let first = pin!(self.stream()).try_next().await?.unwrap_or_default();
+        Ok(first.slice(..max.min(first.len())))
     }
 
     /// The bytes from the start, in pieces.

@@ -115,7 +115,6 @@ end_to_end_tests() {
         step "end-to-end tests with Synapse left out (--quick)"
         return
     fi
-    require_venv
     local binary
     binary=$(realpath "$TARGET/debug/lazaret")
     run e2e env LAZARET_BIN="$binary" PYTHONDONTWRITEBYTECODE=1 "$VENV/bin/python" -m pytest tests/e2e
@@ -136,6 +135,7 @@ summary() {
 
 require_rust
 require_clamd
+[[ $quick == yes ]] || require_venv
 mkdir -p "$LOGS"
 rm -f "$LOGS"/*.log
 

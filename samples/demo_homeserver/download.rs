@@ -49,11 +49,7 @@ const INLINE_TYPES: [&str; 26] = [
 ];
 
 /// Left as they are in an encoded file name (RFC 8187).
-const UNRESERVED: AsciiSet = NON_ALPHANUMERIC
-    .remove(b'-')
-    .remove(b'.')
-    .remove(b'_')
-    .remove(b'~');
+const UNRESERVED: AsciiSet = NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// The variable part of a media address.
 #[derive(Deserialize)]
@@ -72,10 +68,7 @@ pub async fn download(
     let mut response = media_response(&media, location.filename.as_deref());
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_SECURITY_POLICY, CONTENT_SECURITY_POLICY);
-    headers.insert(
-        HeaderName::from_static("x-content-security-policy"),
-        CONTENT_SECURITY_POLICY,
-    );
+    headers.insert(HeaderName::from_static("x-content-security-policy"), CONTENT_SECURITY_POLICY);
     Ok(response)
 }
 
@@ -109,21 +102,12 @@ fn media_response(media: &Media, filename: Option<&str>) -> Response {
 
 fn add_fixed_headers(headers: &mut HeaderMap) {
     let fixed = [
-        (
-            header::CACHE_CONTROL,
-            "public,max-age=86400,s-maxage=0,proxy-revalidate",
-        ),
-        (
-            HeaderName::from_static("cross-origin-resource-policy"),
-            "cross-origin",
-        ),
+        (header::CACHE_CONTROL, "public,max-age=86400,s-maxage=0,proxy-revalidate"),
+        (HeaderName::from_static("cross-origin-resource-policy"), "cross-origin"),
         // Synapse's entity tag is this constant for all media, and not even quoted.
         (header::ETAG, "1"),
         (header::REFERRER_POLICY, "no-referrer"),
-        (
-            HeaderName::from_static("x-robots-tag"),
-            "noindex, nofollow, noarchive, noimageindex",
-        ),
+        (HeaderName::from_static("x-robots-tag"), "noindex, nofollow, noarchive, noimageindex"),
     ];
     for (name, value) in fixed {
         headers.insert(name, HeaderValue::from_static(value));
@@ -131,25 +115,16 @@ fn add_fixed_headers(headers: &mut HeaderMap) {
 }
 
 fn content_disposition(media: &Media, filename: Option<&str>) -> Option<HeaderValue> {
-    let kind = if shown_inline(&media.content_type) {
-        "inline"
-    } else {
-        "attachment"
-    };
+    let kind = if shown_inline(&media.content_type) { "inline" } else { "attachment" };
     let filename = filename.or(media.filename.as_deref());
-    let value = filename.map_or_else(
-        || kind.to_owned(),
-        |name| format!("{kind}; {}", filename_parameter(name)),
-    );
+    let value = filename.map_or_else(|| kind.to_owned(), |name| format!("{kind}; {}", filename_parameter(name)));
     HeaderValue::try_from(value).ok()
 }
 
 fn shown_inline(content_type: &HeaderValue) -> bool {
     let text = content_type.to_str().unwrap_or_default();
     let essence = text.split(';').next().unwrap_or_default().trim();
-    INLINE_TYPES
-        .iter()
-        .any(|inline| essence.eq_ignore_ascii_case(inline))
+    INLINE_TYPES.iter().any(|inline| essence.eq_ignore_ascii_case(inline))
 }
 
 fn filename_parameter(name: &str) -> String {
@@ -157,8 +132,5 @@ fn filename_parameter(name: &str) -> String {
     if !name.is_empty() && name.bytes().all(is_token) {
         return format!("filename={name}");
     }
-    format!(
-        "filename*=utf-8''{}",
-        utf8_percent_encode(name, &UNRESERVED)
-    )
+    format!("filename*=utf-8''{}", utf8_percent_encode(name, &UNRESERVED))
 }

@@ -62,15 +62,10 @@ struct Homeserver {
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     let Arguments { address, token } = Arguments::parse();
-    let listener = TcpListener::bind(&address)
-        .await
-        .with_context(|| format!("cannot listen on {address}"))?;
+    let listener = TcpListener::bind(&address).await.with_context(|| format!("cannot listen on {address}"))?;
     let bound = listener.local_addr()?;
     writeln!(std::io::stdout(), "demo homeserver on http://{bound}")?;
-    let app = router(Arc::new(Homeserver {
-        token,
-        store: Store::default(),
-    }));
+    let app = router(Arc::new(Homeserver { token, store: Store::default() }));
     serve(listener, app).await
 }
 
@@ -115,38 +110,20 @@ fn authenticated_routes() -> Router<Arc<Homeserver>> {
         .route("/_matrix/client/v3/account/whoami", get(whoami))
         .route("/_matrix/client/v1/media/config", get(media_config))
         .route("/_matrix/media/v1/create", post(upload::create))
-        .route(
-            "/_matrix/media/v3/upload/{server}/{media}",
-            put(upload::fill),
-        );
+        .route("/_matrix/media/v3/upload/{server}/{media}", put(upload::fill));
     for version in MEDIA_VERSIONS {
         router = router
-            .route(
-                &format!("/_matrix/media/{version}/upload"),
-                post(upload::upload),
-            )
-            .route(
-                &format!("/_matrix/media/{version}/config"),
-                get(media_config),
-            );
+            .route(&format!("/_matrix/media/{version}/upload"), post(upload::upload))
+            .route(&format!("/_matrix/media/{version}/config"), get(media_config));
     }
     router
 }
 
 fn media_reads(router: Router<Arc<Homeserver>>, prefix: &str) -> Router<Arc<Homeserver>> {
     router
-        .route(
-            &format!("{prefix}/download/{{server}}/{{media}}"),
-            get(download::download),
-        )
-        .route(
-            &format!("{prefix}/download/{{server}}/{{media}}/{{filename}}"),
-            get(download::download),
-        )
-        .route(
-            &format!("{prefix}/thumbnail/{{server}}/{{media}}"),
-            get(download::thumbnail),
-        )
+        .route(&format!("{prefix}/download/{{server}}/{{media}}"), get(download::download))
+        .route(&format!("{prefix}/download/{{server}}/{{media}}/{{filename}}"), get(download::download))
+        .route(&format!("{prefix}/thumbnail/{{server}}/{{media}}"), get(download::thumbnail))
 }
 
 async fn require_token(
@@ -173,10 +150,7 @@ fn presented_token(request: &Request) -> Option<String> {
 
 /// The first value of one query parameter, decoded as a form field.
 fn query_value(uri: &Uri, name: &str) -> Option<String> {
-    let mut pairs = uri
-        .query()?
-        .split('&')
-        .filter_map(|pair| pair.split_once('='));
+    let mut pairs = uri.query()?.split('&').filter_map(|pair| pair.split_once('='));
     let (_, value) = pairs.find(|(key, _)| *key == name)?;
     let value = value.replace('+', " ");
     Some(percent_decode_str(&value).decode_utf8_lossy().into_owned())
@@ -188,10 +162,7 @@ async fn versions() -> Response {
 
 async fn whoami() -> Response {
     let user = format!("@demo:{SERVER_NAME}");
-    answer::json(
-        StatusCode::OK,
-        &json!({"user_id": user, "device_id": "DEMO", "is_guest": false}),
-    )
+    answer::json(StatusCode::OK, &json!({"user_id": user, "device_id": "DEMO", "is_guest": false}))
 }
 
 async fn media_config() -> Response {

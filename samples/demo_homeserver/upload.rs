@@ -19,10 +19,7 @@ use crate::{Homeserver, SERVER_NAME, query_value};
 const BODY_TIMEOUT: Duration = Duration::from_mins(2);
 
 /// `POST /_matrix/media/{v3,r0,v1}/upload`
-pub async fn upload(
-    State(homeserver): State<Arc<Homeserver>>,
-    request: Request,
-) -> Result<Response, Refusal> {
+pub async fn upload(State(homeserver): State<Arc<Homeserver>>, request: Request) -> Result<Response, Refusal> {
     let (media, room) = receive(&homeserver.store, request).await?;
     let id = homeserver.store.add(media, room);
     Ok(content_uri(&id))
@@ -61,24 +58,13 @@ async fn receive(store: &Store, request: Request) -> Result<(Media, Reservation<
     let overhead = Media::overhead(&content_type, filename.as_deref());
     let room = store.reserve(length.saturating_add(overhead))?;
     let bytes = read_body(request.into_body(), length).await?;
-    Ok((
-        Media {
-            content_type,
-            filename,
-            bytes,
-        },
-        room,
-    ))
+    Ok((Media { content_type, filename, bytes }, room))
 }
 
 /// The length is required, as on Synapse: chunked uploads are refused.
 fn declared_length(headers: &HeaderMap) -> Result<u64, Refusal> {
-    let value = headers
-        .get(header::CONTENT_LENGTH)
-        .and_then(|value| value.to_str().ok());
-    let length = value
-        .and_then(|text| text.parse().ok())
-        .ok_or(Refusal::NO_LENGTH)?;
+    let value = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok());
+    let length = value.and_then(|text| text.parse().ok()).ok_or(Refusal::NO_LENGTH)?;
     if length > MAX_UPLOAD_BYTES {
         return Err(Refusal::TOO_LARGE);
     }
@@ -87,10 +73,7 @@ fn declared_length(headers: &HeaderMap) -> Result<u64, Refusal> {
 
 fn declared_type(headers: &HeaderMap) -> HeaderValue {
     let default = HeaderValue::from_static("application/octet-stream");
-    headers
-        .get(header::CONTENT_TYPE)
-        .cloned()
-        .unwrap_or(default)
+    headers.get(header::CONTENT_TYPE).cloned().unwrap_or(default)
 }
 
 async fn read_body(body: Body, length: u64) -> Result<Bytes, Refusal> {

@@ -147,6 +147,12 @@ impl VerdictCache {
         current
     }
 
+    /// As [`VerdictCache::current`], for looking again just before a scan; not counted.
+    pub async fn recheck(&self, identity: Key, epoch: Option<&Epoch>) -> Option<Arc<Record>> {
+        let record = self.store.record(identity).await;
+        record.filter(|record| Some(&record.provenance.epoch) == epoch)
+    }
+
     /// Keeps a record.
     pub async fn keep(&self, identity: Key, record: Arc<Record>) {
         self.store.put_record(identity, record).await;

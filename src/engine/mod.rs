@@ -25,7 +25,7 @@ pub struct Scan {
 }
 
 /// Why an engine gave no verdict. Never cached.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 pub enum EngineError {
     /// No instance is healthy.
     #[error("no engine is available")]

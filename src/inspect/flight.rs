@@ -14,7 +14,7 @@ use tokio_util::task::TaskTracker;
 use super::{InspectError, Judgement};
 use crate::cache::key::Key;
 
-type Outcome = Result<Judgement, Arc<InspectError>>;
+type Outcome = Result<Judgement, InspectError>;
 type Flight = Shared<BoxFuture<'static, Outcome>>;
 
 /// Inspections under way, by what they inspect. An attachment and its plaintext have different keys, so the inspection
@@ -33,7 +33,7 @@ impl Flights {
     /// with it, and the next one finds the verdict or the running inspection. Dropping the returned future is safe.
     pub async fn join<W>(&self, key: Key, work: impl FnOnce() -> W) -> Outcome
     where
-        W: Future<Output = Result<Judgement, InspectError>> + Send + 'static,
+        W: Future<Output = Outcome> + Send + 'static,
     {
         let flight = {
             let mut under_way = self.under_way.lock().expect("no panic while held");
@@ -49,13 +49,13 @@ impl Flights {
         flight.await
     }
 
-    fn launch(&self, key: Key, work: impl Future<Output = Result<Judgement, InspectError>> + Send + 'static) -> Flight {
+    fn launch(&self, key: Key, work: impl Future<Output = Outcome> + Send + 'static) -> Flight {
         let landing = Landing { key, under_way: Arc::clone(&self.under_way) };
         let task = self.tasks.spawn(async move {
             let _landing = landing;
-            work.await.map_err(Arc::new)
+            work.await
         });
-        async move { task.await.unwrap_or_else(|panic| Err(Arc::new(InspectError::Aborted(panic)))) }.boxed().shared()
+        async move { task.await? }.boxed().shared()
     }
 }
 

@@ -43,7 +43,7 @@ use crate::{
 type Judgement = Arc<Record>;
 
 /// Why there is no decision.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 pub enum InspectError {
     /// The key does not open this ciphertext.
     #[error(transparent)]
@@ -53,10 +53,22 @@ pub enum InspectError {
     Engine(#[from] EngineError),
     /// The spool cannot be read.
     #[error("the spool cannot be read")]
-    Spool(#[from] io::Error),
-    /// The inspection ended without a result.
+    Spool(Arc<io::Error>),
+    /// The inspection ended without a result, as when the process is told to stop at once.
     #[error("the inspection was aborted")]
-    Aborted(#[from] JoinError),
+    Aborted,
+}
+
+impl From<io::Error> for InspectError {
+    fn from(error: io::Error) -> Self {
+        Self::Spool(Arc::new(error))
+    }
+}
+
+impl From<JoinError> for InspectError {
+    fn from(_: JoinError) -> Self {
+        Self::Aborted
+    }
 }
 
 /// What was found out about a medium, and what to do with it.
@@ -101,7 +113,7 @@ impl Inspector {
         self: &Arc<Self>,
         body: &Arc<Spool>,
         key: Option<&AttachmentKey>,
-    ) -> Result<Inspection, Arc<InspectError>> {
+    ) -> Result<Inspection, InspectError> {
         let record = match key {
             None => self.judge_plain(body).await?,
             Some(key) => self.judge_attachment(body, key).await?,
@@ -110,7 +122,7 @@ impl Inspector {
         Ok(Inspection { record, decision })
     }
 
-    async fn judge_plain(self: &Arc<Self>, body: &Arc<Spool>) -> Result<Judgement, Arc<InspectError>> {
+    async fn judge_plain(self: &Arc<Self>, body: &Arc<Spool>) -> Result<Judgement, InspectError> {
         let identity = self.stages.keys.plaintext(body.digest());
         match self.current(identity).await {
             Some(record) => Ok(record),
@@ -122,8 +134,8 @@ impl Inspector {
         self: &Arc<Self>,
         body: &Arc<Spool>,
         key: &AttachmentKey,
-    ) -> Result<Judgement, Arc<InspectError>> {
-        key.check(body.digest(), body.len()).map_err(InspectError::from)?;
+    ) -> Result<Judgement, InspectError> {
+        key.check(body.digest(), body.len())?;
         let attachment = self.stages.keys.attachment(body.digest(), &key.material());
         if let Some(identity) = self.stages.cache.identity(attachment).await
             && let Some(record) = self.current(identity).await
@@ -146,16 +158,15 @@ impl Inspector {
         self.stages.cache.keep_identity(attachment, identity).await;
         match self.current(identity).await {
             Some(record) => Ok(record),
-            None => self.scan_once(identity, plaintext).await.map_err(InspectError::from_shared),
+            None => self.scan_once(identity, plaintext).await,
         }
     }
 
     /// The plaintext in memory, or, where that has no room, a way to read it, and its digest.
     async fn decrypt(&self, body: Arc<Spool>, key: AttachmentKey) -> Result<(Plaintext, Digest), InspectError> {
         let (spooler, ciphertext, opener) = (Arc::clone(&self.stages.spooler), Arc::clone(&body), key.clone());
-        let held = tokio::task::spawn_blocking(move || {
-            spooler.hold_in_memory(ciphertext.len(), |file| decrypt_into(file, &ciphertext, &opener))
-        });
+        let hold = move || spooler.hold_in_memory(ciphertext.len(), |file| decrypt_into(file, &ciphertext, &opener));
+        let held = tokio::task::spawn_blocking(hold);
         if let Some(spool) = held.await?? {
             let digest = *spool.digest();
             return Ok((Plaintext::Held(Arc::new(spool)), digest));
@@ -173,13 +184,17 @@ impl Inspector {
         Ok((plaintext, digest))
     }
 
-    async fn scan_once(self: &Arc<Self>, identity: Key, plaintext: Plaintext) -> Result<Judgement, Arc<InspectError>> {
+    async fn scan_once(self: &Arc<Self>, identity: Key, plaintext: Plaintext) -> Result<Judgement, InspectError> {
         let inspector = Arc::clone(self);
         let work = move || async move { inspector.scan(identity, plaintext).await };
         self.flights.join(identity, work).await
     }
 
     async fn scan(self: Arc<Self>, identity: Key, plaintext: Plaintext) -> Result<Judgement, InspectError> {
+        // The flight that just landed may have been for the same bytes.
+        if let Some(record) = self.stages.cache.recheck(identity, self.stages.engine.epoch().as_ref()).await {
+            return Ok(record);
+        }
         let facts = sniff::examine(&plaintext.head(sniff::HEAD).await?, plaintext.len());
         let deadline = Instant::now() + self.stages.scan_timeout;
         let scan = self.stages.engine.scan(&plaintext, deadline).await?;

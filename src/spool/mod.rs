@@ -163,13 +163,6 @@ impl Spool {
         &self.digest
     }
 
-    /// The first `max` bytes, or fewer if the body is shorter.
-    pub fn head(&self, max: usize) -> io::Result<Vec<u8>> {
-        let mut head = vec![0; max.min(usize::try_from(self.len).unwrap_or(max))];
-        self.file.read_exact_at(&mut head, 0)?;
-        Ok(head)
-    }
-
     /// The bytes from the start, in pieces.
     pub fn stream(self: &Arc<Self>) -> impl Stream<Item = io::Result<Bytes>> + Send + use<> {
         self.stream_through(|_| ())
@@ -252,7 +245,6 @@ mod tests {
             assert_eq!((spool.tier, spool.len()), (tier, len as u64));
             assert_eq!(read(&spool).await, body[..len]);
             assert_eq!(spool.digest()[..], Sha256::digest(&body[..len])[..]);
-            assert_eq!(spool.head(100).unwrap(), body[..len.min(100)]);
         }
         assert_eq!((spooler.memory.used(), spooler.disk.used()), (0, 0), "charges are given back");
     }

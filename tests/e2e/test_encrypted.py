@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -141,6 +142,15 @@ def test_wrong_key_after_the_right_one_does_not_unlock_an_infected_file(stack):
     assert_blocked(stack, file)
     assert_noise_looks_clean(stack, with_other_key(file))
     assert_blocked(stack, file)
+
+
+def test_wrong_and_right_key_at_the_same_time_keep_their_own_verdicts(stack):
+    file = encrypted_file(stack.url, stack.alice, specimens.infected())
+    keys = [file if number % 2 else with_other_key(file) for number in range(16)]
+    with ThreadPoolExecutor(len(keys)) as together:
+        replies = list(together.map(lambda key: ask_scanner(stack.url, stack.bob, "scan_encrypted", key), keys))
+    for key, reply in zip(keys, replies, strict=True):
+        wire.assert_verdict(reply, clean=key is not file)
 
 
 def test_keyless_download_does_not_unlock_an_infected_attachment(stack):

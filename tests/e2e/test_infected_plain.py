@@ -146,7 +146,9 @@ def test_head_of_an_infected_file_is_refused_too(stack):
     assert reply.body == b""
 
 
-@pytest.mark.parametrize("headers", [{"Range": "bytes=68-"}, {"If-None-Match": "1"}, {"Accept-Encoding": "gzip"}], ids=str)
+@pytest.mark.parametrize(
+    "headers", [{"Range": "bytes=68-"}, {"If-None-Match": "1"}, {"Accept-Encoding": "gzip"}], ids=str
+)
 def test_conditional_and_partial_requests_do_not_get_around_the_scan(stack, headers):
     media = upload(stack.synapse.url, stack.alice, specimens.infected())
     reply = wire.get(stack.url, f"{PREFIXES[0]}/{media.path}", token=stack.bob.token, headers=headers)

@@ -87,7 +87,8 @@ def test_preflight_is_answered_for_web_clients(stack):
 
 
 @pytest.mark.parametrize(
-    ("method", "path", "status"), [("GET", "nonsense", 404), ("POST", "public_key", 405), ("GET", "scan_encrypted", 405)]
+    ("method", "path", "status"),
+    [("GET", "nonsense", 404), ("POST", "public_key", 405), ("GET", "scan_encrypted", 405)],
 )
 def test_unknown_scanner_routes_and_methods_get_the_matrix_answer(stack, method, path, status):
     reply = wire.request(stack.url, method, f"{SCANNER}/{path}", token=stack.bob.token)

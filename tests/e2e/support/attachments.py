@@ -24,7 +24,9 @@ def nio_client(base: str, user: User) -> nio.AsyncClient:
     return client
 
 
-async def nio_upload(client: nio.AsyncClient, data: bytes, *, encrypt: bool = False, content_type: str = "application/octet-stream"):
+async def nio_upload(
+    client: nio.AsyncClient, data: bytes, *, encrypt: bool = False, content_type: str = "application/octet-stream"
+):
     """nio's reply and, for an encrypted upload, the decryption information."""
     return await client.upload(
         lambda _rate_limited, _timeouts: io.BytesIO(data),

@@ -11,7 +11,7 @@ SAMPLES = REPOSITORY / "samples" / "clamd"
 
 
 class Clamd(Service):
-    """`directory` lies under /tmp: a socket path has 107 bytes at most, and Debian's AppArmor profile lets clamd in there."""
+    """`directory` has to lie under /tmp, where Debian's AppArmor profile lets clamd in, and be short for the socket."""
 
     def __init__(self, directory: Path):
         super().__init__("clamd", directory)

@@ -169,7 +169,7 @@ class Synapse(Service):
             key = read_signing_keys(stream)[0]
         document = {"method": method, "uri": target, "origin": SERVER_NAME, "destination": SERVER_NAME}
         signatures = sign_json(document, SERVER_NAME, key)["signatures"][SERVER_NAME]
-        (key_id, signature), = signatures.items()
+        ((key_id, signature),) = signatures.items()
         fields = f'origin="{SERVER_NAME}",destination="{SERVER_NAME}",key="{key_id}",sig="{signature}"'
         return {"Authorization": f"X-Matrix {fields}"}
 
@@ -182,7 +182,15 @@ def upload(base: str, user: User, data: bytes, *, content_type: str = "applicati
 
 
 def try_upload(
-    base: str, user: User, data, *, content_type: str = "application/octet-stream", filename: str = "file.bin", **options
+    base: str,
+    user: User,
+    data,
+    *,
+    content_type: str = "application/octet-stream",
+    filename: str = "file.bin",
+    **options,
 ) -> wire.Reply:
     target = f"/_matrix/media/v3/upload?filename={quote(filename)}"
-    return wire.request(base, "POST", target, token=user.token, body=data, headers={"Content-Type": content_type}, **options)
+    return wire.request(
+        base, "POST", target, token=user.token, body=data, headers={"Content-Type": content_type}, **options
+    )

@@ -8,7 +8,7 @@ import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import TypeVar
+from typing import ClassVar, TypeVar
 
 import pytest
 
@@ -49,7 +49,7 @@ def executable(name: str, *elsewhere: str) -> str:
 class Service:
     """One child process with its own folder and its output in a log file there."""
 
-    running: list["Service"] = []
+    running: ClassVar[list["Service"]] = []
 
     def __init__(self, name: str, directory: Path):
         self.name = name

@@ -44,7 +44,7 @@ def infected() -> bytes:
 
 
 def clean(size: int = 4096) -> bytes:
-    """Harmless bytes with a digest of their own. The leading text keeps type sniffers from seeing a file type in noise."""
+    """Harmless bytes with a digest of their own; text comes first, so that nobody sees a file type in the noise."""
     head = b"lazaret test file " + unique_tag() + b"\n"
     filler = random.Random(head).randbytes(max(0, size - len(head)))
     return head + filler

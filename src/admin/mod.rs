@@ -1,0 +1,77 @@
+//! The operators' side: health and metrics, on a listener of its own that is never exposed to clients.
+
+use std::{
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+    sync::Arc,
+};
+
+use axum::{
+    Router,
+    extract::State,
+    http::{StatusCode, header::CONTENT_TYPE},
+    response::{IntoResponse, Response},
+    routing::get,
+};
+use prometheus::Registry;
+use serde::Deserialize;
+use tokio::net::TcpListener;
+
+use crate::{engine::Engine, lifecycle::Lifecycle, telemetry::metrics};
+
+/// `admin` section of the configuration.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// Address of the operators' side.
+    pub listen: SocketAddr,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self { listen: SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 9090) }
+    }
+}
+
+/// What operators can ask about.
+#[derive(Clone)]
+pub struct Context {
+    /// Ready or not.
+    pub engine: Arc<dyn Engine>,
+    /// Draining or not.
+    pub lifecycle: Lifecycle,
+    /// What is counted.
+    pub registry: Registry,
+}
+
+/// Serves until everything else has ended, so that a drain can be watched.
+pub async fn serve(listener: TcpListener, context: Context) {
+    let stopped = context.lifecycle.dropping().clone();
+    let routes = Router::new()
+        .route("/livez", get(async || "ok\n"))
+        .route("/readyz", get(readyz))
+        .route("/metrics", get(export))
+        .with_state(context);
+    let serving = async { axum::serve(listener, routes).await };
+    if let Some(Err(error)) = stopped.run_until_cancelled(serving).await {
+        tracing::error!(%error, "the admin listener failed");
+    }
+}
+
+/// Ready to take requests: an engine has told clean from infected just now, and the process is not about to end.
+async fn readyz(State(context): State<Context>) -> (StatusCode, &'static str) {
+    match (context.lifecycle.draining().is_cancelled(), context.engine.ready()) {
+        (true, _) => (StatusCode::SERVICE_UNAVAILABLE, "draining\n"),
+        (false, false) => (StatusCode::SERVICE_UNAVAILABLE, "no engine passes its canaries\n"),
+        (false, true) => (StatusCode::OK, "ready\n"),
+    }
+}
+
+async fn export(State(context): State<Context>) -> Response {
+    match metrics::encode(&context.registry) {
+        Ok(text) => ([(CONTENT_TYPE, prometheus::TEXT_FORMAT)], text).into_response(),
+        Err(error) => {
+            tracing::error!(%error, "metrics cannot be encoded");
+            StatusCode::INTERNAL_SERVER_ERROR.into_response()
+        }
+    }
+}

@@ -1,0 +1,117 @@
+//! The composition root: every part is built here, in the order of dependency, and nowhere else.
+
+use std::{net::SocketAddr, sync::Arc};
+
+use anyhow::Context as _;
+use futures_util::future::{Either, pending, ready};
+use tokio::{net::TcpListener, sync::mpsc};
+
+use crate::{
+    admin,
+    cache::{VerdictCache, key::KeyRing},
+    config::Config,
+    crypto::envelope::EnvelopeKey,
+    engine::{Engine, clamd::Clamd},
+    http,
+    inspect::{Inspector, Stages},
+    lifecycle::{self, Lifecycle},
+    policy::Policy,
+    spool::Spooler,
+    telemetry,
+    upstream::Upstream,
+};
+
+/// A Lazaret that has bound its addresses and is about to serve.
+pub struct App {
+    public: TcpListener,
+    admin: TcpListener,
+    context: Arc<http::Context>,
+    engine: Arc<dyn Engine>,
+    registry: prometheus::Registry,
+    lifecycle: Lifecycle,
+    shutdown: lifecycle::Config,
+}
+
+impl App {
+    /// Builds all parts and binds both listeners.
+    pub async fn build(config: Config) -> anyhow::Result<Self> {
+        let registry = telemetry::metrics::registry()?;
+        let lifecycle = Lifecycle::default();
+        let policy = Policy::load(&config.policy)?;
+        let envelope = EnvelopeKey::load_or_create(&config.crypto)?;
+        let spool_dir = || format!("spool.dir {} cannot be used", config.spool.dir.display());
+        let spooler = Arc::new(Spooler::open(&config.spool, config.limits.memory_bytes).with_context(spool_dir)?);
+        spooler.register(&registry)?;
+        let engine: Arc<dyn Engine> = Arc::new(Clamd::new(&config.clamd, &registry)?);
+        let url = config.homeserver.url.clone().context("homeserver.url is not set")?;
+        let upstream = Upstream::new(url, &config.homeserver, &registry)?;
+        let stages = Stages {
+            engine: Arc::clone(&engine),
+            cache: VerdictCache::new(&config.cache, &registry)?,
+            keys: KeyRing::ephemeral()?,
+            policy,
+            spooler: Arc::clone(&spooler),
+            scan_timeout: config.clamd.scan_timeout,
+        };
+        let context = http::Context {
+            upstream,
+            inspector: Inspector::new(stages, lifecycle.tasks().clone()),
+            spooler,
+            envelope,
+            trusted: config.trusted_proxies,
+            bounds: http::Bounds::new(&config.limits),
+            metrics: http::Metrics::register(&registry)?,
+        };
+        Ok(Self {
+            public: bind("listen", config.listen).await?,
+            admin: bind("admin.listen", config.admin.listen).await?,
+            context: Arc::new(context),
+            engine,
+            registry,
+            lifecycle,
+            shutdown: config.shutdown,
+        })
+    }
+
+    /// Where the public side listens.
+    pub fn public_addr(&self) -> std::io::Result<SocketAddr> {
+        self.public.local_addr()
+    }
+
+    /// Where the operators' side listens.
+    pub fn admin_addr(&self) -> std::io::Result<SocketAddr> {
+        self.admin.local_addr()
+    }
+
+    /// Serves until a first message on `stops` (or until its senders are gone), then drains; a second one, or the
+    /// deadline, ends the drain. True if nothing was cut off.
+    pub async fn run(self, mut stops: mpsc::Receiver<()>) -> bool {
+        let Self { public, admin, context, engine, registry, lifecycle, shutdown } = self;
+        let health = admin::Context { engine: Arc::clone(&engine), lifecycle: lifecycle.clone(), registry };
+        let admin_side = tokio::spawn(admin::serve(admin, health));
+        let public_side = tokio::spawn(http::serve(public, context, lifecycle.clone()));
+        let stopped = lifecycle.dropping().clone();
+        let watch = tokio::spawn(async move { engine.watch(stopped).await });
+        stops.recv().await;
+        tracing::info!("draining");
+        let again = async { stops.recv().await.map_or_else(|| Either::Left(pending()), |()| Either::Right(ready(()))).await };
+        let finished = lifecycle.stop(&shutdown, again).await;
+        for part in [public_side, admin_side, watch] {
+            if let Err(error) = part.await {
+                tracing::error!(%error, "a part of the process failed");
+            }
+        }
+        if finished {
+            tracing::info!("drained");
+        } else {
+            tracing::warn!("stopped before all requests had ended");
+        }
+        finished
+    }
+}
+
+async fn bind(key: &str, address: SocketAddr) -> anyhow::Result<TcpListener> {
+    let listener = TcpListener::bind(address).await.with_context(|| format!("cannot listen on {key} {address}"))?;
+    tracing::info!(address = %listener.local_addr()?, "{key}");
+    Ok(listener)
+}

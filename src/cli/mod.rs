@@ -1,0 +1,93 @@
+//! The command line.
+
+use std::{path::PathBuf, process::ExitCode};
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::{
+    app::App,
+    config::{self, Config, ConfigError},
+    crypto::envelope::{EnvelopeKey, SecretError},
+    lifecycle,
+    policy::Policy,
+    telemetry,
+};
+
+/// Quarantine station for Matrix media.
+#[derive(Debug, Parser)]
+#[command(version, about, arg_required_else_help = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Serve until SIGTERM or SIGINT.
+    Serve(ConfigArgs),
+    /// Say what is wrong with a configuration, without starting anything.
+    Check(ConfigArgs),
+}
+
+#[derive(Debug, Args)]
+struct ConfigArgs {
+    /// Configuration file (YAML); without one, defaults and LAZARET__… environment variables apply.
+    #[arg(long, short, value_name = "FILE")]
+    config: Option<PathBuf>,
+}
+
+impl ConfigArgs {
+    fn load(&self) -> Result<Config, ConfigError> {
+        let variables = std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+        config::load(self.config.as_deref(), variables)
+    }
+}
+
+/// Runs the command that the process was started with.
+pub fn main() -> ExitCode {
+    let outcome = match Cli::parse().command {
+        Command::Serve(args) => serve(&args),
+        Command::Check(args) => check(&args),
+    };
+    outcome.unwrap_or_else(|error| {
+        eprintln!("lazaret: {error:#}");
+        ExitCode::FAILURE
+    })
+}
+
+/// Exits with 0 after a full drain, with 1 if requests were cut off.
+fn serve(args: &ConfigArgs) -> anyhow::Result<ExitCode> {
+    let config = args.load()?;
+    telemetry::log::init(&config.log);
+    for warning in config.warnings() {
+        tracing::warn!("{warning}");
+    }
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let finished = runtime.block_on(async {
+        let stops = lifecycle::signals()?;
+        let app = App::build(config).await?;
+        tracing::info!(version = env!("CARGO_PKG_VERSION"), "started");
+        anyhow::Ok(app.run(stops).await)
+    })?;
+    runtime.shutdown_background();
+    Ok(if finished { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn check(args: &ConfigArgs) -> anyhow::Result<ExitCode> {
+    let config = args.load()?;
+    Policy::load(&config.policy)?;
+    let secret = &config.crypto.request_secret_path;
+    let mut notes = config.warnings();
+    match EnvelopeKey::load(secret) {
+        Ok(_) => (),
+        Err(SecretError::Read(_, error)) if error.kind() == std::io::ErrorKind::NotFound => {
+            notes.push(format!("{} does not exist and will be created at start", secret.display()));
+        }
+        Err(error) => return Err(error.into()),
+    }
+    for note in notes {
+        eprintln!("note: {note}");
+    }
+    println!("configuration ok");
+    Ok(ExitCode::SUCCESS)
+}

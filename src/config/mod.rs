@@ -1,0 +1,99 @@
+//! The configuration: defaults, then one YAML file, then `LAZARET__…` environment variables.
+//!
+//! Each module defines its own section; here they are only collected. Unknown keys are refused, with the place and the
+//! nearest known key.
+
+mod load;
+
+use std::net::SocketAddr;
+
+use serde::Deserialize;
+
+pub use self::load::{ConfigError, load};
+use crate::{admin, cache, crypto::envelope, engine::clamd, http, lifecycle, limits, policy, spool, telemetry::log, upstream};
+
+/// Everything that can be configured. Every key has a default but `homeserver.url`.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// Address of the public side.
+    pub listen: SocketAddr,
+    /// Networks of front proxies whose `X-Forwarded-*` headers are believed.
+    pub trusted_proxies: http::TrustedProxies,
+    /// The operators' side.
+    pub admin: admin::Config,
+    /// The homeserver behind us.
+    pub homeserver: upstream::Config,
+    /// The antivirus engine.
+    pub clamd: clamd::Config,
+    /// The verdict cache.
+    pub cache: cache::Config,
+    /// Keys.
+    pub crypto: envelope::Config,
+    /// The security team's rules.
+    pub policy: policy::Config,
+    /// Where bodies are held.
+    pub spool: spool::Config,
+    /// Bounds.
+    pub limits: limits::Config,
+    /// How the process ends.
+    pub shutdown: lifecycle::Config,
+    /// Logs.
+    pub log: log::Config,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            listen: http::DEFAULT_LISTEN,
+            trusted_proxies: http::TrustedProxies::default(),
+            admin: admin::Config::default(),
+            homeserver: upstream::Config::default(),
+            clamd: clamd::Config::default(),
+            cache: cache::Config::default(),
+            crypto: envelope::Config::default(),
+            policy: policy::Config::default(),
+            spool: spool::Config::default(),
+            limits: limits::Config::default(),
+            shutdown: lifecycle::Config::default(),
+            log: log::Config::default(),
+        }
+    }
+}
+
+impl Config {
+    /// What is well-formed and still cannot work. Each entry names its key.
+    pub fn problems(&self) -> Vec<String> {
+        let mut problems = Vec::new();
+        let mut expect = |holds: bool, problem: &str| {
+            if !holds {
+                problems.push(problem.to_owned());
+            }
+        };
+        let (limits, clamd) = (&self.limits, &self.clamd);
+        expect(
+            self.homeserver.url.is_some(),
+            "homeserver.url is not set; it is the one setting without a default. \
+             Write `homeserver: {url: \"http://127.0.0.1:8008\"}` or set LAZARET__HOMESERVER__URL",
+        );
+        expect(!clamd.backends.is_empty(), "clamd.backends is empty; without an engine nothing can pass");
+        expect(limits.max_media_bytes.as_u64() > 0, "limits.max_media_bytes is 0; no medium could pass");
+        expect(!limits.stall_timeout.is_zero(), "limits.stall_timeout is 0; every transfer would be cut");
+        expect(!limits.head_timeout.is_zero(), "limits.head_timeout is 0; every request would be cut");
+        expect(!clamd.scan_timeout.is_zero(), "clamd.scan_timeout is 0; every scan would fail");
+        expect(!clamd.probe_interval.is_zero(), "clamd.probe_interval is 0; clamd would do nothing but canaries");
+        expect(!clamd.probe_timeout.is_zero(), "clamd.probe_timeout is 0; no canary could pass");
+        expect(!self.homeserver.timeouts.media.is_zero(), "homeserver.timeouts.media is 0; no medium could be fetched");
+        let room = self.spool.max_bytes.as_u64() >= limits.max_media_bytes.as_u64();
+        expect(room, "spool.max_bytes is less than limits.max_media_bytes; the largest allowed medium would not fit");
+        problems
+    }
+
+    /// What works but probably not as meant.
+    pub fn warnings(&self) -> Vec<String> {
+        self.cache.warning().into_iter().collect()
+    }
+}
+
+#[cfg(test)]
+mod tests;

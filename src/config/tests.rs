@@ -1,0 +1,108 @@
+use std::time::Duration;
+
+use bytesize::ByteSize;
+
+use super::*;
+use crate::cache::StoreKind;
+
+const URL: (&str, &str) = ("LAZARET__HOMESERVER__URL", "http://127.0.0.1:8008");
+
+fn with(text: &str, variables: &[(&str, &str)]) -> Result<Config, String> {
+    let file = tempfile::Builder::new().suffix(".yaml").tempfile().unwrap();
+    std::fs::write(file.path(), text).unwrap();
+    let variables = variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+    let name = file.path().display().to_string();
+    load(Some(file.path()), variables).map_err(|error| error.to_string().replace(&name, "FILE"))
+}
+
+#[test]
+fn the_keys_that_operators_rely_on_are_accepted() {
+    let config = with(
+        r#"
+listen: 127.0.0.1:8090
+admin:  {listen: 127.0.0.1:9090}
+homeserver: {url: "http://127.0.0.1:8008"}
+clamd:
+  backends: [{address: "unix:/run/clamav/clamd.ctl"}]
+cache:
+  store: disk
+  path: /var/lib/lazaret/verdicts
+  redis: {url: "redis://127.0.0.1:6379"}
+crypto: {request_secret_path: /etc/lazaret/request_secret}
+policy: {dir: /etc/lazaret/policies}
+spool: {dir: /var/lib/lazaret/spool}
+limits: {max_media_bytes: 100MiB}
+"#,
+        &[],
+    )
+    .unwrap();
+    assert_eq!(config.warnings().len(), 1, "the disk store is not there yet, and that is said");
+    let mut expected = Config { homeserver: config.homeserver.clone(), ..Config::default() };
+    expected.cache.store = StoreKind::Disk;
+    assert_eq!(config, expected, "they are the defaults but for the store");
+}
+
+#[test]
+fn an_unknown_key_is_named_with_its_place_and_the_nearest_one() {
+    let error = with("homeserver: {url: \"http://h\"}\nlimits:\n  max_media_byte: 5MiB\n", &[]).unwrap_err();
+    assert_eq!(
+        error,
+        "FILE:3:3: limits: unknown field `max_media_byte`; did you mean `max_media_bytes`?\n    3 |   max_media_byte: 5MiB\n      |   ^"
+    );
+    let error = with("lissten: 127.0.0.1:1\n", &[URL]).unwrap_err();
+    assert!(error.starts_with("FILE:1:1: unknown field `lissten`; did you mean `listen`?"), "{error}");
+    let error = with("zzzzzzzzzzzz: 1\n", &[URL]).unwrap_err();
+    assert!(error.contains("expected one of `listen`"), "without a near one all are listed: {error}");
+}
+
+#[test]
+fn a_wrong_value_is_named_with_its_place() {
+    for (text, problem) in [
+        ("limits:\n  max_media_bytes: lots\n", "FILE:2:20: limits.max_media_bytes: "),
+        ("clamd:\n  backends: [{address: /run/clamd.ctl}]\n", "FILE:2:14: clamd.backends[0]: `/run/clamd.ctl` is no clamd address"),
+        ("homeserver: {url: 127.0.0.1:8008}\n", "FILE:1:13: homeserver: `127.0.0.1:8008` is no base URL"),
+        ("cache: {store: dsk}\n", "FILE:1:16: cache.store: unknown variant `dsk`; did you mean `disk`?"),
+        ("log: {level: \"lazaret=loud\"}\n", "FILE:1:6: log: "),
+        ("listen: [\n", "FILE:2:1: "),
+    ] {
+        let error = with(text, &[URL]).unwrap_err();
+        assert!(error.starts_with(problem), "{error}");
+    }
+}
+
+#[test]
+fn the_environment_overrides_the_file() {
+    let config = with(
+        "limits: {max_media_bytes: 5MiB, stall_timeout: 7s}\n# the url comes from outside\n",
+        &[URL, ("LAZARET__LIMITS__MAX_MEDIA_BYTES", "6MiB"), ("LAZARET__CLAMD__BACKENDS", "[{address: 'tcp:clamd:3310'}]")],
+    )
+    .unwrap();
+    assert_eq!(config.limits.max_media_bytes, ByteSize::mib(6));
+    assert_eq!(config.limits.stall_timeout, Duration::from_secs(7));
+    assert_eq!(config.clamd.backends[0].address.to_string(), "tcp:clamd:3310");
+}
+
+#[test]
+fn a_wrong_variable_is_named() {
+    let error = with("", &[URL, ("LAZARET__LIMITS__MAX_MEDIA", "6MiB")]).unwrap_err();
+    assert!(error.starts_with("environment variable LAZARET__LIMITS__MAX_MEDIA: unknown field `max_media`; did you mean `max_media_bytes`?"), "{error}");
+    let error = with("", &[("LAZARET__HOMESERVER__URL", "nonsense")]).unwrap_err();
+    assert!(error.starts_with("environment variable LAZARET__HOMESERVER__URL: `nonsense`"), "{error}");
+    assert!(with("", &[URL, ("LAZARETTO", "x"), ("LAZARET_PORT", "x")]).is_ok(), "others are not ours");
+}
+
+#[test]
+fn the_one_setting_without_a_default_is_named() {
+    let error = load(None, []).unwrap_err().to_string();
+    assert!(error.starts_with("homeserver.url is not set"), "{error}");
+    assert!(load(None, [(URL.0.to_owned(), URL.1.to_owned())]).is_ok());
+    assert!(with("# nothing but a comment\n", &[URL]).is_ok());
+}
+
+#[test]
+fn settings_that_cannot_work_are_all_named() {
+    let error = with("clamd: {backends: [], scan_timeout: 0s}\nspool: {max_bytes: 1MiB}\n", &[URL]).unwrap_err();
+    for key in ["clamd.backends", "clamd.scan_timeout", "spool.max_bytes"] {
+        assert!(error.contains(key), "{error}");
+    }
+}

@@ -1,0 +1,93 @@
+//! The scanner API, as clients of the Matrix Content Scanner speak it.
+
+mod fetch;
+mod request;
+
+use http::{HeaderMap, StatusCode, request::Parts};
+use hyper::body::Incoming;
+use serde_json::json;
+
+use self::fetch::{Wanted, fetch};
+use super::{Fetched, inspect};
+use crate::{
+    crypto::attachment::Attachment,
+    http::{
+        Context,
+        error::{ApiError, Surface},
+        respond,
+        route::{Kind, Scanner},
+        service::Handled,
+    },
+    media::{MalformedMedia, MediaRef},
+    policy::Refusal,
+};
+
+type Address = Result<MediaRef, MalformedMedia>;
+
+/// Answers a scanner route.
+pub async fn handle(context: &Context, parts: Parts, route: Scanner, incoming: Incoming) -> Handled {
+    let (headers, query) = (&parts.headers, parts.uri.query());
+    match route {
+        Scanner::PublicKey => Ok(json(&json!({"public_key": context.envelope.public_key()}), "served")),
+        Scanner::Scan(media) => verdict(scan(context, headers, media).await.map(|_| ())),
+        Scanner::Download(media) => serve(scan(context, headers, media).await?),
+        Scanner::Thumbnail(media) => serve(thumbnail(context, headers, media, query).await?),
+        Scanner::ScanEncrypted => verdict(scan_encrypted(context, headers, incoming).await.map(|_| ())),
+        Scanner::DownloadEncrypted => serve(scan_encrypted(context, headers, incoming).await?),
+    }
+}
+
+async fn scan(context: &Context, headers: &HeaderMap, media: Address) -> Result<Fetched, ApiError> {
+    plain(context, headers, media, Kind::Full, None).await
+}
+
+async fn thumbnail(
+    context: &Context,
+    headers: &HeaderMap,
+    media: Address,
+    query: Option<&str>,
+) -> Result<Fetched, ApiError> {
+    plain(context, headers, media, Kind::Thumbnail, query).await
+}
+
+async fn plain(
+    context: &Context,
+    headers: &HeaderMap,
+    media: Address,
+    kind: Kind,
+    query: Option<&str>,
+) -> Result<Fetched, ApiError> {
+    let media = media.map_err(|MalformedMedia| ApiError::MalformedMedia)?;
+    let fetched = fetch(context, headers, Wanted { media: &media, kind, query }).await?;
+    inspect(context, Some(&media), &fetched.spool, None).await?;
+    Ok(fetched)
+}
+
+/// What is inspected is the plaintext; what is kept for serving is the ciphertext, which the client decrypts itself.
+async fn scan_encrypted(context: &Context, headers: &HeaderMap, incoming: Incoming) -> Result<Fetched, ApiError> {
+    let Attachment { media, key } = request::read(context, incoming).await?;
+    let fetched = fetch(context, headers, Wanted { media: &media, kind: Kind::Full, query: None }).await?;
+    inspect(context, Some(&media), &fetched.spool, Some(&key)).await?;
+    Ok(fetched)
+}
+
+fn serve(fetched: Fetched) -> Handled {
+    Ok((respond::media(Surface::Scanner, &fetched.headers, &fetched.spool), "served"))
+}
+
+/// The answer of the scan routes. Only what was found infected, or has no address that could be anything, is `clean:
+/// false`; clients keep that for good. What could not be scanned is refused as an error instead.
+fn verdict(outcome: Result<(), ApiError>) -> Handled {
+    match outcome {
+        Ok(()) => Ok(json(&json!({"clean": true, "info": "File is clean"}), "clean")),
+        Err(ApiError::Refused(Refusal::Infected)) => {
+            Ok(json(&json!({"clean": false, "info": "***VIRUS DETECTED***"}), "infected"))
+        }
+        Err(ApiError::MalformedMedia) => Ok(json(&json!({"clean": false, "info": "Malformed media ID"}), "bad_request")),
+        Err(error) => Err(error),
+    }
+}
+
+fn json(value: &serde_json::Value, outcome: &'static str) -> (http::Response<crate::body::Body>, &'static str) {
+    (respond::json(Surface::Scanner, StatusCode::OK, value), outcome)
+}

@@ -1,0 +1,73 @@
+//! The public side: native Matrix routes and the scanner API on one listener.
+
+mod error;
+mod handlers;
+mod metrics;
+mod respond;
+pub mod route;
+mod server;
+mod service;
+
+use std::{net::SocketAddr, num::NonZeroUsize, sync::Arc, time::Duration};
+
+use ipnet::IpNet;
+use serde::Deserialize;
+use tokio::sync::Semaphore;
+
+pub use self::{metrics::Metrics, server::serve};
+use crate::{crypto::envelope::EnvelopeKey, inspect::Inspector, limits, spool::Spooler, upstream::Upstream};
+
+/// Default of the `listen` key of the configuration.
+pub const DEFAULT_LISTEN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 8090);
+
+/// `trusted_proxies` of the configuration: networks of front proxies whose `X-Forwarded-*` headers are believed.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(transparent)]
+pub struct TrustedProxies(pub Vec<IpNet>);
+
+impl Default for TrustedProxies {
+    fn default() -> Self {
+        let loopback = ["127.0.0.0/8", "::1/128"];
+        Self(loopback.map(|net| net.parse().expect("well-formed")).to_vec())
+    }
+}
+
+/// What handlers work with.
+pub struct Context {
+    /// The homeserver.
+    pub upstream: Upstream,
+    /// Stages from spool to decision.
+    pub inspector: Arc<Inspector>,
+    /// Takes bodies in.
+    pub spooler: Arc<Spooler>,
+    /// Opens encrypted request bodies.
+    pub envelope: EnvelopeKey,
+    /// Front proxies.
+    pub trusted: TrustedProxies,
+    /// Bounds.
+    pub bounds: Bounds,
+    /// Counts requests.
+    pub metrics: Metrics,
+}
+
+/// The bounds that handlers keep.
+pub struct Bounds {
+    max_media_bytes: u64,
+    max_connections: NonZeroUsize,
+    stall: Duration,
+    head: Duration,
+    requests: Arc<Semaphore>,
+}
+
+impl Bounds {
+    /// Takes the bounds from the configuration.
+    pub fn new(limits: &limits::Config) -> Self {
+        Self {
+            max_media_bytes: limits.max_media_bytes.as_u64(),
+            max_connections: limits.max_connections,
+            stall: limits.stall_timeout,
+            head: limits.head_timeout,
+            requests: Arc::new(Semaphore::new(limits.max_media_requests.get())),
+        }
+    }
+}

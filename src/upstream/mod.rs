@@ -1,0 +1,198 @@
+//! The homeserver.
+//!
+//! Requests go through hyper's pooled client, which sends the URI exactly as it was received: federation signs it, and
+//! what was classified must be what is sent.
+
+pub mod headers;
+mod url;
+
+use std::{io, path::PathBuf, sync::Arc, time::Duration};
+
+use http::{HeaderMap, Method, Request, Response, Uri, Version, uri::PathAndQuery};
+use hyper::body::Incoming;
+use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
+use hyper_util::{
+    client::legacy::{Client, connect::HttpConnector},
+    rt::{TokioExecutor, TokioTimer},
+};
+use prometheus::{HistogramVec, IntCounterVec, Opts, Registry, histogram_opts};
+use rustls::{ClientConfig, RootCertStore, pki_types::CertificateDer, pki_types::pem::PemObject};
+use serde::Deserialize;
+use tokio::time::{Instant, timeout};
+
+pub use self::url::BaseUrl;
+use crate::body::Body;
+
+/// `homeserver` section of the configuration.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// The homeserver's base URL. The only setting without a default.
+    pub url: Option<BaseUrl>,
+    /// PEM file with the only certificate authorities to trust for an `https` URL; those of the system if unset.
+    pub ca_file: Option<PathBuf>,
+    /// How long to wait for it.
+    pub timeouts: Timeouts,
+}
+
+/// `homeserver.timeouts` of the configuration.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Timeouts {
+    /// For a connection.
+    #[serde(with = "humantime_serde")]
+    pub connect: Duration,
+    /// For the head of an answer on media routes, where the homeserver may fetch from afar first. Other routes may
+    /// wait for as long as their clients do.
+    #[serde(with = "humantime_serde")]
+    pub media: Duration,
+}
+
+impl Default for Timeouts {
+    fn default() -> Self {
+        Self { connect: Duration::from_secs(5), media: Duration::from_secs(120) }
+    }
+}
+
+/// Why the homeserver gave no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum UpstreamError {
+    /// It cannot be reached, or broke off.
+    #[error("the homeserver cannot be reached: {0}")]
+    Unreachable(#[source] hyper_util::client::legacy::Error),
+    /// It took too long.
+    #[error("the homeserver did not answer in time")]
+    Timeout,
+    /// The request has no form in which it could be sent.
+    #[error("the request cannot be forwarded: {0}")]
+    Request(#[source] http::Error),
+}
+
+/// What a request is for; a metric label.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// To be inspected.
+    Media,
+    /// An upload that passed inspection.
+    Upload,
+    /// Not media.
+    Passthrough,
+}
+
+impl Purpose {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Media => "media",
+            Self::Upload => "upload",
+            Self::Passthrough => "passthrough",
+        }
+    }
+}
+
+/// A client of the homeserver.
+pub struct Upstream {
+    client: Client<HttpsConnector<HttpConnector>, Body>,
+    base: BaseUrl,
+    timeouts: Timeouts,
+    latency: HistogramVec,
+    failures: IntCounterVec,
+}
+
+impl Upstream {
+    /// Builds the client; nothing is connected yet.
+    pub fn new(base: BaseUrl, config: &Config, registry: &Registry) -> anyhow::Result<Self> {
+        let mut connector = HttpConnector::new();
+        connector.enforce_http(false);
+        connector.set_nodelay(true);
+        connector.set_connect_timeout(Some(config.timeouts.connect));
+        let connector = HttpsConnectorBuilder::new()
+            .with_tls_config(tls(&base, config)?)
+            .https_or_http()
+            .enable_http1()
+            .wrap_connector(connector);
+        let client = Client::builder(TokioExecutor::new())
+            .pool_timer(TokioTimer::new())
+            .pool_idle_timeout(Duration::from_secs(60))
+            .build(connector);
+        let latency = histogram_opts!("lazaret_upstream_duration_seconds", "Time to the head of the homeserver's answer.");
+        let failures = Opts::new("lazaret_upstream_failures_total", "Requests that the homeserver did not answer.");
+        let upstream = Self {
+            client,
+            base,
+            timeouts: config.timeouts.clone(),
+            latency: HistogramVec::new(latency, &["purpose"])?,
+            failures: IntCounterVec::new(failures, &["purpose"])?,
+        };
+        for purpose in [Purpose::Media, Purpose::Upload, Purpose::Passthrough] {
+            upstream.failures.with_label_values(&[purpose.name()]);
+        }
+        registry.register(Box::new(upstream.latency.clone()))?;
+        registry.register(Box::new(upstream.failures.clone()))?;
+        Ok(upstream)
+    }
+
+    /// Sends a request and gives the head of the answer, its body still to come. `target` is sent as it is; headers are
+    /// the caller's to prepare with [`headers`].
+    pub async fn send(
+        &self,
+        purpose: Purpose,
+        method: Method,
+        target: PathAndQuery,
+        headers: HeaderMap,
+        body: Body,
+    ) -> Result<Response<Incoming>, UpstreamError> {
+        let mut request = Request::new(body);
+        *request.method_mut() = method;
+        *request.version_mut() = Version::HTTP_11;
+        *request.headers_mut() = headers;
+        *request.uri_mut() = self.uri(target).map_err(UpstreamError::Request)?;
+        let begun = Instant::now();
+        let answer = self.patient(purpose, self.client.request(request)).await;
+        match &answer {
+            Ok(_) => self.latency.with_label_values(&[purpose.name()]).observe(begun.elapsed().as_secs_f64()),
+            Err(_) => self.failures.with_label_values(&[purpose.name()]).inc(),
+        }
+        answer
+    }
+
+    async fn patient(
+        &self,
+        purpose: Purpose,
+        answer: impl Future<Output = Result<Response<Incoming>, hyper_util::client::legacy::Error>>,
+    ) -> Result<Response<Incoming>, UpstreamError> {
+        let answer = match purpose {
+            Purpose::Passthrough => answer.await,
+            Purpose::Media | Purpose::Upload => {
+                timeout(self.timeouts.media, answer).await.map_err(|_| UpstreamError::Timeout)?
+            }
+        };
+        answer.map_err(UpstreamError::Unreachable)
+    }
+
+    fn uri(&self, target: PathAndQuery) -> Result<Uri, http::Error> {
+        let base = Uri::builder().scheme(self.base.scheme.clone()).authority(self.base.authority.clone());
+        base.path_and_query(target).build()
+    }
+}
+
+/// Trust for an `https` homeserver. A plain `http` one gets none, and costs no reading of the system's certificates.
+fn tls(base: &BaseUrl, config: &Config) -> anyhow::Result<ClientConfig> {
+    let mut roots = RootCertStore::empty();
+    match &config.ca_file {
+        Some(path) => {
+            let unreadable = |error| io::Error::other(format!("homeserver.ca_file {}: {error}", path.display()));
+            for certificate in CertificateDer::pem_file_iter(path).map_err(unreadable)? {
+                roots.add(certificate.map_err(unreadable)?)?;
+            }
+            anyhow::ensure!(!roots.is_empty(), "homeserver.ca_file {}: no certificate in it", path.display());
+        }
+        None if base.scheme == http::uri::Scheme::HTTPS => {
+            roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+            anyhow::ensure!(!roots.is_empty(), "no certificate authorities found on this system; install ca-certificates");
+        }
+        None => (),
+    }
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let builder = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?;
+    Ok(builder.with_root_certificates(roots).with_no_client_auth())
+}
