@@ -94,7 +94,8 @@ impl App {
         let watch = tokio::spawn(async move { engine.watch(stopped).await });
         stops.recv().await;
         tracing::info!("draining");
-        let again = async { stops.recv().await.map_or_else(|| Either::Left(pending()), |()| Either::Right(ready(()))).await };
+        let again =
+            async { stops.recv().await.map_or_else(|| Either::Left(pending()), |()| Either::Right(ready(()))).await };
         let finished = lifecycle.stop(&shutdown, again).await;
         for part in [public_side, admin_side, watch] {
             if let Err(error) = part.await {

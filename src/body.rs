@@ -120,7 +120,7 @@ pub enum SmallError {
 /// A body of at most `max` bytes, received in at most `within`.
 pub async fn small(body: Incoming, max: usize, within: Duration) -> Result<Bytes, SmallError> {
     let collected = timeout(within, Limited::new(body, max).collect()).await.map_err(|_| SmallError::Stalled)?;
-    collected.map(|body| body.to_bytes()).map_err(|error| match error.is::<LengthLimitError>() {
+    collected.map(http_body_util::Collected::to_bytes).map_err(|error| match error.is::<LengthLimitError>() {
         true => SmallError::TooLarge,
         false => SmallError::Broken,
     })

@@ -126,12 +126,9 @@ mod tests {
         for again in [false, true] {
             let lifecycle = Lifecycle::default();
             lifecycle.tasks().spawn(pending::<()>());
-            let config = config(Duration::from_secs(3600));
-            let finished = if again {
-                lifecycle.stop(&config, ready(())).await
-            } else {
-                lifecycle.stop(&config, pending()).await
-            };
+            let config = config(Duration::from_hours(1));
+            let finished =
+                if again { lifecycle.stop(&config, ready(())).await } else { lifecycle.stop(&config, pending()).await };
             assert!(!finished && lifecycle.dropping().is_cancelled());
         }
     }

@@ -9,30 +9,32 @@ use serde_json::{Value, json};
 
 /// A request turned down, in the words that Synapse would use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Refusal {
+pub(crate) struct Refusal {
     status: StatusCode,
     errcode: &'static str,
     error: &'static str,
 }
 
 impl Refusal {
-    pub const MISSING_TOKEN: Self = Self::new(StatusCode::UNAUTHORIZED, "M_MISSING_TOKEN", "Missing access token");
-    pub const UNKNOWN_TOKEN: Self =
+    pub(crate) const MISSING_TOKEN: Self =
+        Self::new(StatusCode::UNAUTHORIZED, "M_MISSING_TOKEN", "Missing access token");
+    pub(crate) const UNKNOWN_TOKEN: Self =
         Self::new(StatusCode::UNAUTHORIZED, "M_UNKNOWN_TOKEN", "Invalid access token passed.");
-    pub const UNRECOGNISED: Self = Self::new(StatusCode::NOT_FOUND, "M_UNRECOGNIZED", "Unrecognized request");
-    pub const WRONG_METHOD: Self = Self::new(StatusCode::METHOD_NOT_ALLOWED, "M_UNRECOGNIZED", "Unrecognized request");
-    pub const NO_LENGTH: Self =
+    pub(crate) const UNRECOGNISED: Self = Self::new(StatusCode::NOT_FOUND, "M_UNRECOGNIZED", "Unrecognized request");
+    pub(crate) const WRONG_METHOD: Self =
+        Self::new(StatusCode::METHOD_NOT_ALLOWED, "M_UNRECOGNIZED", "Unrecognized request");
+    pub(crate) const NO_LENGTH: Self =
         Self::new(StatusCode::BAD_REQUEST, "M_UNKNOWN", "Request must specify a Content-Length");
-    pub const TOO_LARGE: Self =
+    pub(crate) const TOO_LARGE: Self =
         Self::new(StatusCode::PAYLOAD_TOO_LARGE, "M_TOO_LARGE", "Upload request body is too large");
-    pub const BROKEN_BODY: Self =
+    pub(crate) const BROKEN_BODY: Self =
         Self::new(StatusCode::BAD_REQUEST, "M_UNKNOWN", "The request body did not arrive in full");
-    pub const STORE_FULL: Self =
+    pub(crate) const STORE_FULL: Self =
         Self::new(StatusCode::INSUFFICIENT_STORAGE, "M_UNKNOWN", "The demo homeserver holds all the media it can");
-    pub const NOT_FOUND: Self = Self::new(StatusCode::NOT_FOUND, "M_NOT_FOUND", "Not found");
-    pub const NOT_YET_UPLOADED: Self =
+    pub(crate) const NOT_FOUND: Self = Self::new(StatusCode::NOT_FOUND, "M_NOT_FOUND", "Not found");
+    pub(crate) const NOT_YET_UPLOADED: Self =
         Self::new(StatusCode::GATEWAY_TIMEOUT, "M_NOT_YET_UPLOADED", "Media has not been uploaded yet");
-    pub const ALREADY_UPLOADED: Self =
+    pub(crate) const ALREADY_UPLOADED: Self =
         Self::new(StatusCode::CONFLICT, "M_CANNOT_OVERWRITE_MEDIA", "Media ID already has content");
 
     const fn new(status: StatusCode, errcode: &'static str, error: &'static str) -> Self {
@@ -47,13 +49,13 @@ impl IntoResponse for Refusal {
 }
 
 /// A JSON answer.
-pub fn json(status: StatusCode, value: &Value) -> Response {
+pub(crate) fn json(status: StatusCode, value: &Value) -> Response {
     let content_type = [(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))];
     (status, content_type, value.to_string()).into_response()
 }
 
 /// Answers CORS preflights for every path, and lets web clients read all answers.
-pub async fn with_cors(request: Request, next: Next) -> Response {
+pub(crate) async fn with_cors(request: Request, next: Next) -> Response {
     let mut response = if request.method() == Method::OPTIONS {
         (StatusCode::NO_CONTENT, Body::empty()).into_response()
     } else {

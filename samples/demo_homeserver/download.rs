@@ -53,14 +53,14 @@ const UNRESERVED: AsciiSet = NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b
 
 /// The variable part of a media address.
 #[derive(Deserialize)]
-pub struct Location {
+pub(crate) struct Location {
     server: String,
     media: String,
     filename: Option<String>,
 }
 
 /// `GET .../download/{server}/{media}` with or without `/{filename}`
-pub async fn download(
+pub(crate) async fn download(
     State(homeserver): State<Arc<Homeserver>>,
     Path(location): Path<Location>,
 ) -> Result<Response, Refusal> {
@@ -74,7 +74,7 @@ pub async fn download(
 
 /// `GET .../thumbnail/{server}/{media}`: the original, which the specification allows. Synapse sends no content
 /// security policy here.
-pub async fn thumbnail(
+pub(crate) async fn thumbnail(
     State(homeserver): State<Arc<Homeserver>>,
     Path(location): Path<Location>,
 ) -> Result<Response, Refusal> {

@@ -11,7 +11,7 @@ use ulid::Ulid;
 use crate::answer::Refusal;
 
 /// The largest upload, and what `m.upload.size` says.
-pub const MAX_UPLOAD_BYTES: u64 = 50 * 1024 * 1024;
+pub(crate) const MAX_UPLOAD_BYTES: u64 = 50 * 1024 * 1024;
 
 /// All that the store may hold, uploads under way included.
 const CAPACITY_BYTES: u64 = 256 * 1024 * 1024;
@@ -21,7 +21,7 @@ const ENTRY_BYTES: u64 = 512;
 
 /// A stored file with what its uploader said about it.
 #[derive(Debug)]
-pub struct Media {
+pub(crate) struct Media {
     pub content_type: HeaderValue,
     pub filename: Option<String>,
     pub bytes: Bytes,
@@ -29,7 +29,7 @@ pub struct Media {
 
 impl Media {
     /// What the entry costs beside the bytes of the file.
-    pub fn overhead(content_type: &HeaderValue, filename: Option<&str>) -> u64 {
+    pub(crate) fn overhead(content_type: &HeaderValue, filename: Option<&str>) -> u64 {
         let names = content_type.len() + filename.map_or(0, str::len);
         ENTRY_BYTES.saturating_add(names as u64)
     }
@@ -40,14 +40,14 @@ type Slots = HashMap<String, Option<Arc<Media>>>;
 
 /// All media, by id.
 #[derive(Debug, Default)]
-pub struct Store {
+pub(crate) struct Store {
     slots: Mutex<Slots>,
     used_bytes: Mutex<u64>,
 }
 
 impl Store {
     /// Sets room aside before a body is read, so that many uploads at once stay within the budget.
-    pub fn reserve(&self, cost: u64) -> Result<Reservation<'_>, Refusal> {
+    pub(crate) fn reserve(&self, cost: u64) -> Result<Reservation<'_>, Refusal> {
         let mut used = lock(&self.used_bytes);
         let wanted = used.saturating_add(cost);
         if wanted > CAPACITY_BYTES {
@@ -58,18 +58,18 @@ impl Store {
     }
 
     /// Hands out an address for a later upload.
-    pub fn create(&self) -> Result<String, Refusal> {
+    pub(crate) fn create(&self) -> Result<String, Refusal> {
         let room = self.reserve(ENTRY_BYTES)?;
         Ok(self.insert(None, room))
     }
 
     /// Stores a file under a new id.
-    pub fn add(&self, media: Media, room: Reservation<'_>) -> String {
+    pub(crate) fn add(&self, media: Media, room: Reservation<'_>) -> String {
         self.insert(Some(Arc::new(media)), room)
     }
 
     /// Whether the id was created and waits for its upload.
-    pub fn check_awaited(&self, id: &str) -> Result<(), Refusal> {
+    pub(crate) fn check_awaited(&self, id: &str) -> Result<(), Refusal> {
         match lock(&self.slots).get(id) {
             None => Err(Refusal::NOT_FOUND),
             Some(Some(_)) => Err(Refusal::ALREADY_UPLOADED),
@@ -78,7 +78,7 @@ impl Store {
     }
 
     /// Stores a file under an id that was created before; the first upload wins.
-    pub fn fill(&self, id: String, media: Media, room: Reservation<'_>) -> Result<(), Refusal> {
+    pub(crate) fn fill(&self, id: String, media: Media, room: Reservation<'_>) -> Result<(), Refusal> {
         match lock(&self.slots).entry(id) {
             Entry::Vacant(_) => return Err(Refusal::NOT_FOUND),
             Entry::Occupied(slot) if slot.get().is_some() => return Err(Refusal::ALREADY_UPLOADED),
@@ -89,7 +89,7 @@ impl Store {
     }
 
     /// The file under an id.
-    pub fn get(&self, id: &str) -> Result<Arc<Media>, Refusal> {
+    pub(crate) fn get(&self, id: &str) -> Result<Arc<Media>, Refusal> {
         let slots = lock(&self.slots);
         let slot = slots.get(id).ok_or(Refusal::NOT_FOUND)?;
         slot.clone().ok_or(Refusal::NOT_YET_UPLOADED)
@@ -105,7 +105,7 @@ impl Store {
 
 /// Room set aside in the store; given back on drop unless it was kept.
 #[derive(Debug)]
-pub struct Reservation<'store> {
+pub(crate) struct Reservation<'store> {
     store: &'store Store,
     cost: u64,
 }

@@ -19,20 +19,20 @@ use crate::{Homeserver, SERVER_NAME, query_value};
 const BODY_TIMEOUT: Duration = Duration::from_mins(2);
 
 /// `POST /_matrix/media/{v3,r0,v1}/upload`
-pub async fn upload(State(homeserver): State<Arc<Homeserver>>, request: Request) -> Result<Response, Refusal> {
+pub(crate) async fn upload(State(homeserver): State<Arc<Homeserver>>, request: Request) -> Result<Response, Refusal> {
     let (media, room) = receive(&homeserver.store, request).await?;
     let id = homeserver.store.add(media, room);
     Ok(content_uri(&id))
 }
 
 /// `POST /_matrix/media/v1/create`
-pub async fn create(State(homeserver): State<Arc<Homeserver>>) -> Result<Response, Refusal> {
+pub(crate) async fn create(State(homeserver): State<Arc<Homeserver>>) -> Result<Response, Refusal> {
     let id = homeserver.store.create()?;
     Ok(content_uri(&id))
 }
 
 /// `PUT /_matrix/media/v3/upload/{server}/{media}`. There is one user, who therefore created every address.
-pub async fn fill(
+pub(crate) async fn fill(
     State(homeserver): State<Arc<Homeserver>>,
     Path((server, id)): Path<(String, String)>,
     request: Request,

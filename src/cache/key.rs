@@ -34,7 +34,9 @@ impl KeyRing {
     /// All parts but the first, which keeps the uses apart, have a fixed length.
     fn mac(&self, parts: &[&[u8]]) -> Key {
         let mut mac = Hmac::<Sha256>::new_from_slice(&*self.0).expect("any length of key is taken");
-        parts.iter().for_each(|part| mac.update(part));
+        for part in parts {
+            mac.update(part);
+        }
         Key(mac.finalize().into_bytes().into())
     }
 }

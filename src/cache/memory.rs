@@ -35,9 +35,9 @@ fn weight(entry: &Entry) -> usize {
             let texts = record.provenance.backend.len() + record.provenance.epoch.0.len();
             let detection = match &record.verdict {
                 Verdict::Clean(_) => 0,
-                Verdict::Infected { detection: text } | Verdict::Incomplete { why: text } | Verdict::Opaque { why: text } => {
-                    text.0.len()
-                }
+                Verdict::Infected { detection: text }
+                | Verdict::Incomplete { why: text }
+                | Verdict::Opaque { why: text } => text.0.len(),
             };
             fixed + size_of::<Record>() + texts + detection
         }
@@ -71,7 +71,7 @@ impl VerdictStore for MemoryStore {
         Box::pin(ready(()))
     }
 
-    fn len(&self) -> u64 {
+    fn entries(&self) -> u64 {
         self.0.entry_count()
     }
 }
@@ -87,15 +87,17 @@ mod tests {
     fn the_store_stays_within_its_bytes() {
         let store = MemoryStore::new(&Config { max_bytes: ByteSize::kib(64), ..Config::default() });
         let ring = KeyRing::ephemeral().unwrap();
-        let keys: Vec<Key> = (0..10_000_u32).map(|i| {
-            let mut digest = [0; 32];
-            digest[..4].copy_from_slice(&i.to_be_bytes());
-            ring.plaintext(&digest)
-        }).collect();
+        let keys: Vec<Key> = (0..10_000_u32)
+            .map(|i| {
+                let mut digest = [0; 32];
+                digest[..4].copy_from_slice(&i.to_be_bytes());
+                ring.plaintext(&digest)
+            })
+            .collect();
         for key in &keys {
             store.0.insert(*key, Entry::Identity(*key));
         }
         store.0.run_pending_tasks();
-        assert!(store.0.weighted_size() <= 64 * 1024 && store.len() > 0, "{}", store.0.weighted_size());
+        assert!(store.0.weighted_size() <= 64 * 1024 && store.entries() > 0, "{}", store.0.weighted_size());
     }
 }

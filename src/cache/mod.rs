@@ -74,7 +74,7 @@ impl Default for Config {
             path: "/var/lib/lazaret/verdicts".into(),
             redis: RedisConfig::default(),
             max_bytes: ByteSize::mib(32),
-            ttl: Duration::from_secs(7 * 24 * 3600),
+            ttl: Duration::from_hours(168),
         }
     }
 }
@@ -107,7 +107,7 @@ pub trait VerdictStore: Send + Sync {
     fn put_identity(&self, attachment: Key, identity: Key) -> BoxFuture<'_, ()>;
 
     /// Entries held, as far as that is known.
-    fn len(&self) -> u64;
+    fn entries(&self) -> u64;
 }
 
 /// A store, asked with regard to epochs, and counted.
@@ -122,14 +122,15 @@ impl VerdictCache {
         let store: Arc<dyn VerdictStore> = match config.store {
             StoreKind::Memory | StoreKind::Disk | StoreKind::Redis => Arc::new(MemoryStore::new(config)),
         };
-        let opts = Opts::new("lazaret_cache_lookups_total", "Verdict look-ups; stale is a miss for its age of signatures.");
+        let opts =
+            Opts::new("lazaret_cache_lookups_total", "Verdict look-ups; stale is a miss for its age of signatures.");
         let lookups = IntCounterVec::new(opts, &["result"])?;
         for result in ["hit", "miss", "stale"] {
             lookups.with_label_values(&[result]);
         }
         let counted = Arc::clone(&store);
         let help = "Entries in the verdict cache.";
-        let entries = PullingGauge::new("lazaret_cache_entries", help, Box::new(move || counted.len() as f64))?;
+        let entries = PullingGauge::new("lazaret_cache_entries", help, Box::new(move || counted.entries() as f64))?;
         registry.register(Box::new(lookups.clone()))?;
         registry.register(Box::new(entries))?;
         Ok(Self { store, lookups })

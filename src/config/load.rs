@@ -59,10 +59,7 @@ impl fmt::Display for FileError {
 }
 
 /// Loads the configuration from `file`, if there is one, and `variables`, typically the process environment.
-pub fn load(
-    file: Option<&Path>,
-    variables: impl IntoIterator<Item = (String, String)>,
-) -> Result<Config, ConfigError> {
+pub fn load(file: Option<&Path>, variables: impl IntoIterator<Item = (String, String)>) -> Result<Config, ConfigError> {
     let mut tree = file.map_or_else(|| Ok(Value::Null), read)?;
     let mut variables: Vec<_> = variables.into_iter().filter(|(name, _)| name.starts_with(PREFIX)).collect();
     variables.sort();
@@ -137,7 +134,9 @@ fn deserialize(tree: Value) -> Result<Config, ConfigError> {
 /// Adds the nearest known key to serde's complaint about an unknown one.
 fn suggest(message: &str) -> String {
     let Some((before, list)) = message.split_once(", expected ") else { return message.to_owned() };
-    let Some(unknown) = quoted(before).last().filter(|_| before.contains("unknown ")) else { return message.to_owned() };
+    let Some(unknown) = quoted(before).last().filter(|_| before.contains("unknown ")) else {
+        return message.to_owned();
+    };
     let near = quoted(list).map(|known| (strsim::damerau_levenshtein(unknown, known), known)).min();
     match near.filter(|(distance, known)| *distance <= known.len().max(unknown.len()) / 2) {
         Some((_, known)) => format!("{before}; did you mean `{known}`?"),

@@ -10,7 +10,9 @@ use std::net::SocketAddr;
 use serde::Deserialize;
 
 pub use self::load::{ConfigError, load};
-use crate::{admin, cache, crypto::envelope, engine::clamd, http, lifecycle, limits, policy, spool, telemetry::log, upstream};
+use crate::{
+    admin, cache, crypto::envelope, engine::clamd, http, lifecycle, limits, policy, spool, telemetry::log, upstream,
+};
 
 /// Everything that can be configured. Every key has a default but `homeserver.url`.
 #[derive(Clone, Debug, PartialEq, Deserialize)]

@@ -59,11 +59,14 @@ fn an_unknown_key_is_named_with_its_place_and_the_nearest_one() {
 fn a_wrong_value_is_named_with_its_place() {
     for (text, problem) in [
         ("limits:\n  max_media_bytes: lots\n", "FILE:2:20: limits.max_media_bytes: "),
-        ("clamd:\n  backends: [{address: /run/clamd.ctl}]\n", "FILE:2:14: clamd.backends[0]: `/run/clamd.ctl` is no clamd address"),
+        (
+            "clamd:\n  backends: [{address: /run/clamd.ctl}]\n",
+            "FILE:2:14: clamd.backends[0]: `/run/clamd.ctl` is no clamd address",
+        ),
         ("homeserver: {url: 127.0.0.1:8008}\n", "FILE:1:13: homeserver: `127.0.0.1:8008` is no base URL"),
         ("cache: {store: dsk}\n", "FILE:1:16: cache.store: unknown variant `dsk`; did you mean `disk`?"),
         ("log: {level: \"lazaret=loud\"}\n", "FILE:1:6: log: "),
-        ("listen: [\n", "FILE:2:1: "),
+        ("limits: {a: \"b\n", "FILE:"),
     ] {
         let error = with(text, &[URL]).unwrap_err();
         assert!(error.starts_with(problem), "{error}");
@@ -74,7 +77,11 @@ fn a_wrong_value_is_named_with_its_place() {
 fn the_environment_overrides_the_file() {
     let config = with(
         "limits: {max_media_bytes: 5MiB, stall_timeout: 7s}\n# the url comes from outside\n",
-        &[URL, ("LAZARET__LIMITS__MAX_MEDIA_BYTES", "6MiB"), ("LAZARET__CLAMD__BACKENDS", "[{address: 'tcp:clamd:3310'}]")],
+        &[
+            URL,
+            ("LAZARET__LIMITS__MAX_MEDIA_BYTES", "6MiB"),
+            ("LAZARET__CLAMD__BACKENDS", "[{address: 'tcp:clamd:3310'}]"),
+        ],
     )
     .unwrap();
     assert_eq!(config.limits.max_media_bytes, ByteSize::mib(6));

@@ -21,7 +21,7 @@ const RETRY_SECONDS: HeaderValue = HeaderValue::from_static("5");
 
 /// The API that a request belongs to, and so the shape of its errors.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Surface {
+pub(super) enum Surface {
     /// The homeserver's own routes.
     Native,
     /// The scanner's routes.
@@ -30,14 +30,14 @@ pub enum Surface {
 
 impl Surface {
     /// Errors of routing have the Matrix shape on both.
-    pub fn of(route: &Route) -> Self {
+    pub(super) fn of(route: &Route) -> Self {
         if matches!(route, Route::Scanner(_)) { Self::Scanner } else { Self::Native }
     }
 }
 
 /// Why a request is not answered with what it asked for.
 #[derive(Debug, thiserror::Error)]
-pub enum ApiError {
+pub(super) enum ApiError {
     /// Policy refuses the medium.
     #[error("refused: {0:?}")]
     Refused(Refusal),
@@ -111,25 +111,25 @@ pub enum ApiError {
 
 impl ApiError {
     /// A body of the client could not be taken in.
-    pub fn from_request(error: ReceiveError) -> Self {
+    pub(super) fn from_request(error: ReceiveError) -> Self {
         match error {
             ReceiveError::Stalled => Self::RequestStalled,
             ReceiveError::Broken(_) => Self::RequestBroken,
             ReceiveError::Spool(SpoolError::TooLarge) => Self::UploadTooLarge,
-            ReceiveError::Spool(error) => Self::from_spool(error),
+            ReceiveError::Spool(error) => Self::from_spool(&error),
         }
     }
 
     /// A body of the homeserver could not be taken in.
-    pub fn from_upstream(error: ReceiveError) -> Self {
+    pub(super) fn from_upstream(error: ReceiveError) -> Self {
         match error {
             ReceiveError::Stalled | ReceiveError::Broken(_) => Self::UpstreamBroken,
             ReceiveError::Spool(SpoolError::TooLarge) => Self::Refused(Refusal::Oversize),
-            ReceiveError::Spool(error) => Self::from_spool(error),
+            ReceiveError::Spool(error) => Self::from_spool(&error),
         }
     }
 
-    fn from_spool(error: SpoolError) -> Self {
+    fn from_spool(error: &SpoolError) -> Self {
         match error {
             SpoolError::Full => Self::Overloaded("the spool is full"),
             SpoolError::TooLarge | SpoolError::Io(_) => Self::Internal(error.to_string()),
@@ -137,7 +137,7 @@ impl ApiError {
     }
 
     /// The outcome's name in metrics and logs.
-    pub fn outcome(&self) -> &'static str {
+    pub(super) fn outcome(&self) -> &'static str {
         match self {
             Self::Refused(Refusal::Infected) => "infected",
             Self::Refused(Refusal::Incomplete) => "incomplete",
@@ -173,7 +173,9 @@ impl ApiError {
             Self::WrongMethod => (StatusCode::METHOD_NOT_ALLOWED, "M_UNRECOGNIZED"),
             // Anything but a plain "not found" makes remote servers retry elsewhere or back off from this one.
             Self::Federation | Self::NotFound => (StatusCode::NOT_FOUND, "M_NOT_FOUND"),
-            Self::Upstream(_) | Self::UpstreamBroken | Self::UpstreamAnswer(_) => (StatusCode::BAD_GATEWAY, "M_UNKNOWN"),
+            Self::Upstream(_) | Self::UpstreamBroken | Self::UpstreamAnswer(_) => {
+                (StatusCode::BAD_GATEWAY, "M_UNKNOWN")
+            }
             Self::BadEnvelope | Self::Decrypt(_) => (StatusCode::BAD_REQUEST, "M_UNKNOWN"),
             Self::MissingToken => (StatusCode::UNAUTHORIZED, "M_MISSING_TOKEN"),
             Self::UnknownToken => (StatusCode::UNAUTHORIZED, "M_UNKNOWN_TOKEN"),
@@ -215,7 +217,9 @@ impl ApiError {
             Self::Refused(Refusal::Infected) if surface == Surface::Scanner => "***VIRUS DETECTED***",
             Self::Refused(Refusal::Infected) => "This file was refused: malware was found in it",
             Self::Refused(Refusal::Incomplete) => "This file was refused: it could not be scanned completely",
-            Self::Refused(Refusal::Opaque) => "This file was refused: it contains encrypted content that cannot be scanned",
+            Self::Refused(Refusal::Opaque) => {
+                "This file was refused: it contains encrypted content that cannot be scanned"
+            }
             Self::Refused(Refusal::Oversize) => "This file was refused: it is too large to be scanned",
             Self::CannotScan(_) => "The file could not be scanned; try again later",
             Self::Overloaded(_) => "Too many requests at the moment; try again later",
@@ -254,7 +258,7 @@ impl ApiError {
     }
 
     /// Logs the failure and answers it.
-    pub fn into_response(self, surface: Surface) -> Response<Body> {
+    pub(super) fn into_response(self, surface: Surface) -> Response<Body> {
         self.log();
         let text = self.text(surface);
         let ((status, code), body) = match surface {

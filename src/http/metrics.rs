@@ -5,7 +5,8 @@ use std::time::Instant;
 use prometheus::{HistogramVec, IntCounterVec, IntGauge, Opts, Registry, histogram_opts};
 
 /// From the cached answer of a small picture to the first scan of a large archive.
-const DURATIONS: &[f64] = &[0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0];
+const DURATIONS: &[f64] =
+    &[0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0];
 
 /// Metric families of the public side.
 pub struct Metrics {

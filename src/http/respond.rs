@@ -46,7 +46,7 @@ const SANDBOX: &str = "sandbox; default-src 'none'; script-src 'none'; plugin-ty
                        style-src 'unsafe-inline'; media-src 'self'; object-src 'self';";
 
 /// A medium that was let through, with the head that the homeserver gave it.
-pub fn media(surface: Surface, upstream: &HeaderMap, spool: &Arc<Spool>) -> Response<Body> {
+pub(super) fn media(surface: Surface, upstream: &HeaderMap, spool: &Arc<Spool>) -> Response<Body> {
     let mut response = Response::new(body::spooled(spool));
     let headers = response.headers_mut();
     for name in PASSED_ON {
@@ -66,7 +66,7 @@ pub fn media(surface: Surface, upstream: &HeaderMap, spool: &Arc<Spool>) -> Resp
 }
 
 /// An answer of our own.
-pub fn json(surface: Surface, status: StatusCode, value: &serde_json::Value) -> Response<Body> {
+pub(super) fn json(surface: Surface, status: StatusCode, value: &serde_json::Value) -> Response<Body> {
     error_body(surface, status, value.to_string().into())
 }
 
@@ -83,7 +83,7 @@ fn error_body(surface: Surface, status: StatusCode, text: bytes::Bytes) -> Respo
 }
 
 /// The homeserver's own refusal, with its JSON body and nothing that could be a medium.
-pub fn refusal(status: StatusCode, upstream: &HeaderMap, text: bytes::Bytes) -> Response<Body> {
+pub(super) fn refusal(status: StatusCode, upstream: &HeaderMap, text: bytes::Bytes) -> Response<Body> {
     let mut response = error_body(Surface::Native, status, text);
     for name in [RETRY_AFTER, DATE] {
         if let Some(value) = upstream.get(&name) {
@@ -94,14 +94,14 @@ pub fn refusal(status: StatusCode, upstream: &HeaderMap, text: bytes::Bytes) -> 
 }
 
 /// What the homeserver answered to something that is no medium, as it comes.
-pub fn relay(answer: Response<Incoming>, stall: std::time::Duration) -> Response<Body> {
+pub(super) fn relay(answer: Response<Incoming>, stall: std::time::Duration) -> Response<Body> {
     let (mut parts, incoming) = answer.into_parts();
     strip_hop_by_hop(&mut parts.headers);
     Response::from_parts(parts, body::relayed(incoming, stall))
 }
 
 /// The answer to a preflight request.
-pub fn preflight() -> Response<Body> {
+pub(super) fn preflight() -> Response<Body> {
     let mut response = Response::new(body::empty());
     allow_origins(Surface::Native, response.headers_mut());
     response
@@ -109,7 +109,9 @@ pub fn preflight() -> Response<Body> {
 
 fn allow_origins(surface: Surface, headers: &mut HeaderMap) {
     let (methods, names) = match surface {
-        Surface::Native => ("GET, HEAD, POST, PUT, DELETE, OPTIONS", "X-Requested-With, Content-Type, Authorization, Date"),
+        Surface::Native => {
+            ("GET, HEAD, POST, PUT, DELETE, OPTIONS", "X-Requested-With, Content-Type, Authorization, Date")
+        }
         Surface::Scanner => ("GET, POST, OPTIONS", "Origin, X-Requested-With, Content-Type, Accept, Authorization"),
     };
     headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));

@@ -18,7 +18,7 @@ use super::{Context, service};
 use crate::lifecycle::Lifecycle;
 
 /// Longest head of a request, in bytes; Synapse takes lines of 16 KiB.
-const MAX_HEAD: usize = 64 * 1024;
+const MAX_HEAD: u32 = 64 * 1024;
 
 /// Most headers of a request.
 const MAX_HEADERS: usize = 128;
@@ -68,12 +68,12 @@ fn builder(context: &Context) -> Builder<TokioExecutor> {
         .timer(TokioTimer::new())
         .header_read_timeout(bounds.head)
         .max_headers(MAX_HEADERS)
-        .max_buf_size(MAX_HEAD)
+        .max_buf_size(MAX_HEAD as usize)
         .half_close(false);
     builder
         .http2()
         .timer(TokioTimer::new())
-        .max_header_list_size(MAX_HEAD as u32)
+        .max_header_list_size(MAX_HEAD)
         .max_concurrent_streams(128)
         .keep_alive_interval(bounds.stall)
         .keep_alive_timeout(bounds.stall);

@@ -25,8 +25,11 @@ use crate::{
     upstream::headers::{Client, set_forwarded, set_host, strip_hop_by_hop},
 };
 
-/// What a handler gives: the answer and the outcome's name in metrics and logs.
-pub(super) type Handled = Result<(Response<Body>, &'static str), ApiError>;
+/// An answer and the outcome's name in metrics and logs.
+pub(super) type Answer = (Response<Body>, &'static str);
+
+/// What a handler gives.
+pub(super) type Handled = Result<Answer, ApiError>;
 
 /// Answers one request.
 pub(super) async fn answer(
@@ -100,7 +103,8 @@ fn origin_form(parts: &Parts) -> Result<PathAndQuery, ApiError> {
     }
     let mut hosts = parts.headers.get_all(HOST).iter();
     let host = hosts.next();
-    if hosts.next().is_some() || (host.is_none() && parts.version == Version::HTTP_11) || contradicts(host, &parts.uri) {
+    if hosts.next().is_some() || (host.is_none() && parts.version == Version::HTTP_11) || contradicts(host, &parts.uri)
+    {
         return Err(ApiError::BadRequest("The request must name exactly one host"));
     }
     if parts.headers.get_all(CONTENT_LENGTH).iter().count() > 1 {

@@ -19,19 +19,19 @@ type Flight = Shared<BoxFuture<'static, Outcome>>;
 
 /// Inspections under way, by what they inspect. An attachment and its plaintext have different keys, so the inspection
 /// of one can wait for that of the other.
-pub struct Flights {
+pub(super) struct Flights {
     under_way: Arc<Mutex<HashMap<Key, Flight>>>,
     tasks: TaskTracker,
 }
 
 impl Flights {
-    pub fn new(tasks: TaskTracker) -> Self {
+    pub(super) fn new(tasks: TaskTracker) -> Self {
         Self { under_way: Arc::default(), tasks }
     }
 
     /// Joins the inspection of `key`, or starts `work`. It runs in a task of its own: a client that leaves takes nothing
     /// with it, and the next one finds the verdict or the running inspection. Dropping the returned future is safe.
-    pub async fn join<W>(&self, key: Key, work: impl FnOnce() -> W) -> Outcome
+    pub(super) async fn join<W>(&self, key: Key, work: impl FnOnce() -> W) -> Outcome
     where
         W: Future<Output = Outcome> + Send + 'static,
     {

@@ -166,8 +166,7 @@ impl Inspector {
     async fn decrypt(&self, body: Arc<Spool>, key: AttachmentKey) -> Result<(Plaintext, Digest), InspectError> {
         let (spooler, ciphertext, opener) = (Arc::clone(&self.stages.spooler), Arc::clone(&body), key.clone());
         let hold = move || spooler.hold_in_memory(ciphertext.len(), |file| decrypt_into(file, &ciphertext, &opener));
-        let held = tokio::task::spawn_blocking(hold);
-        if let Some(spool) = held.await?? {
+        if let Some(spool) = tokio::task::spawn_blocking(hold).await?? {
             let digest = *spool.digest();
             return Ok((Plaintext::Held(Arc::new(spool)), digest));
         }

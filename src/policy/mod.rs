@@ -27,7 +27,9 @@ impl Default for Config {
 #[derive(Debug, thiserror::Error)]
 pub enum PolicyError {
     /// Someone wrote rules and expects them to act.
-    #[error("{0}: rule files are not supported in this version; move it away, or unset policy.dir, to run with the default policy")]
+    #[error(
+        "{0}: rule files are not supported in this version; move it away, or unset policy.dir, to run with the default policy"
+    )]
     RuleFile(PathBuf),
     /// The directory cannot be read.
     #[error("cannot read policy.dir {0}")]

@@ -32,7 +32,7 @@ pub use self::fill::{Filling, SpoolError};
 use crate::limits::{ByteBudget, Charge};
 
 /// Bytes read from a spool at a time.
-const READ_SIZE: u64 = 64 * 1024;
+const READ_SIZE: usize = 64 * 1024;
 
 /// A SHA-256 digest.
 pub type Digest = [u8; 32];
@@ -195,8 +195,8 @@ impl Spool {
 
     /// As [`Spool::read_piece`], for callers on a blocking thread.
     pub fn read_piece_blocking(&self, at: u64) -> io::Result<BytesMut> {
-        let wanted = READ_SIZE.min(self.len.saturating_sub(at)) as usize;
-        let mut piece = BytesMut::zeroed(wanted);
+        let left = usize::try_from(self.len.saturating_sub(at)).unwrap_or(READ_SIZE);
+        let mut piece = BytesMut::zeroed(left.min(READ_SIZE));
         self.file.read_exact_at(&mut piece, at)?;
         Ok(piece)
     }
@@ -210,8 +210,8 @@ impl AsFd for Spool {
 
 #[cfg(test)]
 mod tests {
-    use futures_util::TryStreamExt;
     use super::*;
+    use futures_util::TryStreamExt;
 
     fn spooler(threshold: u64, memory: u64, disk: u64) -> (tempfile::TempDir, Arc<Spooler>) {
         let dir = tempfile::tempdir().unwrap();
@@ -233,7 +233,14 @@ mod tests {
     }
 
     async fn read(spool: &Arc<Spool>) -> Vec<u8> {
-        spool.stream().try_fold(Vec::new(), |mut all, b| async move { all.extend_from_slice(&b); Ok(all) }).await.unwrap()
+        spool
+            .stream()
+            .try_fold(Vec::new(), |mut all, b| async move {
+                all.extend_from_slice(&b);
+                Ok(all)
+            })
+            .await
+            .unwrap()
     }
 
     #[tokio::test]
@@ -261,7 +268,7 @@ mod tests {
     #[tokio::test]
     async fn a_full_disk_budget_and_an_overlong_body_are_told_apart() {
         let (_dir, spooler) = spooler(0, 0, 50_000);
-        assert!(matches!(fill(&spooler, &[0; 60_000], 1000).await, Err(SpoolError::Full)));
+        assert!(matches!(fill(&spooler, &vec![0; 60_000], 1000).await, Err(SpoolError::Full)));
         assert!(matches!(fill(&spooler, &vec![0; (1 << 20) + 1], 1 << 21).await, Err(SpoolError::TooLarge)));
         assert_eq!(spooler.disk.used(), 0);
     }

@@ -7,8 +7,8 @@ use std::net::IpAddr;
 use http::{
     HeaderMap, HeaderName, HeaderValue,
     header::{
-        ACCEPT_ENCODING, CONNECTION, CONTENT_LENGTH, EXPECT, FORWARDED, HOST, IF_MATCH, IF_MODIFIED_SINCE, IF_NONE_MATCH,
-        IF_RANGE, IF_UNMODIFIED_SINCE, RANGE, TE, TRAILER, TRANSFER_ENCODING, UPGRADE,
+        ACCEPT_ENCODING, CONNECTION, CONTENT_LENGTH, EXPECT, FORWARDED, HOST, IF_MATCH, IF_MODIFIED_SINCE,
+        IF_NONE_MATCH, IF_RANGE, IF_UNMODIFIED_SINCE, RANGE, TE, TRAILER, TRANSFER_ENCODING, UPGRADE,
     },
     uri::Authority,
 };
@@ -122,7 +122,11 @@ mod tests {
 
     #[test]
     fn the_chain_is_followed_through_trusted_proxies_only() {
-        let chain = [("x-forwarded-for", "6.6.6.6, 203.0.113.9"), ("x-forwarded-for", "10.1.2.3"), ("x-forwarded-proto", "https")];
+        let chain = [
+            ("x-forwarded-for", "6.6.6.6, 203.0.113.9"),
+            ("x-forwarded-for", "10.1.2.3"),
+            ("x-forwarded-proto", "https"),
+        ];
         assert_eq!(client("127.0.0.1", &chain), ("203.0.113.9".to_owned(), "https"));
         assert_eq!(client("::ffff:127.0.0.1", &chain).0, "203.0.113.9");
         assert_eq!(client("127.0.0.1", &[]).0, "127.0.0.1");
@@ -132,8 +136,13 @@ mod tests {
     #[test]
     fn connection_headers_and_those_they_name_are_removed() {
         let mut map = headers(&[
-            ("connection", "close, X-Mine"), ("x-mine", "1"), ("te", "trailers"), ("upgrade", "websocket"),
-            ("transfer-encoding", "chunked"), ("proxy-authorization", "x"), ("authorization", "Bearer t"),
+            ("connection", "close, X-Mine"),
+            ("x-mine", "1"),
+            ("te", "trailers"),
+            ("upgrade", "websocket"),
+            ("transfer-encoding", "chunked"),
+            ("proxy-authorization", "x"),
+            ("authorization", "Bearer t"),
         ]);
         strip_hop_by_hop(&mut map);
         assert_eq!(map, headers(&[("authorization", "Bearer t")]));
@@ -141,7 +150,13 @@ mod tests {
 
     #[test]
     fn forwarding_headers_are_replaced() {
-        let mut map = headers(&[("forwarded", "for=x"), ("x-real-ip", "x"), ("x-forwarded-for", "x"), ("x-forwarded-for", "y"), ("x-forwarded-host", "x")]);
+        let mut map = headers(&[
+            ("forwarded", "for=x"),
+            ("x-real-ip", "x"),
+            ("x-forwarded-for", "x"),
+            ("x-forwarded-for", "y"),
+            ("x-forwarded-host", "x"),
+        ]);
         let client = Client { address: "203.0.113.9".parse().unwrap(), scheme: "https" };
         set_forwarded(&mut map, &client, false);
         assert_eq!(map, headers(&[("x-forwarded-for", "203.0.113.9"), ("x-forwarded-proto", "https")]));

@@ -50,7 +50,7 @@ pub struct Timeouts {
 
 impl Default for Timeouts {
     fn default() -> Self {
-        Self { connect: Duration::from_secs(5), media: Duration::from_secs(120) }
+        Self { connect: Duration::from_secs(5), media: Duration::from_mins(2) }
     }
 }
 
@@ -112,9 +112,10 @@ impl Upstream {
             .wrap_connector(connector);
         let client = Client::builder(TokioExecutor::new())
             .pool_timer(TokioTimer::new())
-            .pool_idle_timeout(Duration::from_secs(60))
+            .pool_idle_timeout(Duration::from_mins(1))
             .build(connector);
-        let latency = histogram_opts!("lazaret_upstream_duration_seconds", "Time to the head of the homeserver's answer.");
+        let latency =
+            histogram_opts!("lazaret_upstream_duration_seconds", "Time to the head of the homeserver's answer.");
         let failures = Opts::new("lazaret_upstream_failures_total", "Requests that the homeserver did not answer.");
         let upstream = Self {
             client,
@@ -188,7 +189,10 @@ fn tls(base: &BaseUrl, config: &Config) -> anyhow::Result<ClientConfig> {
         }
         None if base.scheme == http::uri::Scheme::HTTPS => {
             roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-            anyhow::ensure!(!roots.is_empty(), "no certificate authorities found on this system; install ca-certificates");
+            anyhow::ensure!(
+                !roots.is_empty(),
+                "no certificate authorities found on this system; install ca-certificates"
+            );
         }
         None => (),
     }

@@ -50,7 +50,19 @@ fn what_is_not_version_2_is_refused() {
 
 #[test]
 fn wrong_types_and_missing_members_are_refused() {
-    for pointer in ["/v", "/url", "/iv", "/key", "/key/kty", "/key/alg", "/key/ext", "/key/key_ops", "/key/k", "/hashes", "/hashes/sha256"] {
+    for pointer in [
+        "/v",
+        "/url",
+        "/iv",
+        "/key",
+        "/key/kty",
+        "/key/alg",
+        "/key/ext",
+        "/key/key_ops",
+        "/key/k",
+        "/hashes",
+        "/hashes/sha256",
+    ] {
         let (parent, member) = pointer.rsplit_once('/').unwrap();
         for wrong in [None, Some(json!(1)), Some(json!(null))] {
             let mut sent = file();
@@ -97,7 +109,7 @@ fn another_ciphertext_is_refused() {
 fn a_counter_that_wraps_is_refused_and_one_that_just_fits_is_not() {
     let mut iv = [0x11; 16];
     iv[8..].fill(0xff);
-    let key = AttachmentKey::new(std::array::from_fn(|i| i as u8), iv, [0; 32]);
+    let key = AttachmentKey::new(std::array::from_fn(|i| u8::try_from(i).unwrap()), iv, [0; 32]);
     assert_eq!(key.check(&[0; 32], 0), Ok(()));
     assert_eq!(key.check(&[0; 32], 16), Ok(()));
     assert_eq!(key.check(&[0; 32], 17), Err(DecryptError::CounterWrap));

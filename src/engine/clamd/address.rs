@@ -23,7 +23,8 @@ impl FromStr for Address {
             Some(("unix", path)) if path.starts_with('/') => Ok(Self::Unix(path.into())),
             Some(("tcp", authority)) => {
                 let (host, port) = authority.rsplit_once(':').ok_or_else(wrong)?;
-                let valid = !host.is_empty() && !host.starts_with('/') && port.parse::<u16>().is_ok_and(|port| port > 0);
+                let valid =
+                    !host.is_empty() && !host.starts_with('/') && port.parse::<u16>().is_ok_and(|port| port > 0);
                 valid.then(|| Self::Tcp(authority.to_owned())).ok_or_else(wrong)
             }
             _ => Err(wrong()),
@@ -61,7 +62,17 @@ mod tests {
 
     #[test]
     fn other_texts_are_refused_with_an_example() {
-        for text in ["", "/run/clamd.ctl", "unix:clamd.ctl", "tcp:clamd", "tcp::3310", "tcp:clamd:x", "tcp:clamd:0", "http://clamd:3310", "tcp://clamd:3310"] {
+        for text in [
+            "",
+            "/run/clamd.ctl",
+            "unix:clamd.ctl",
+            "tcp:clamd",
+            "tcp::3310",
+            "tcp:clamd:x",
+            "tcp:clamd:0",
+            "http://clamd:3310",
+            "tcp://clamd:3310",
+        ] {
             let error = text.parse::<Address>().unwrap_err();
             assert!(error.contains("tcp:host:3310"), "{text}: {error}");
         }

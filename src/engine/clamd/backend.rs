@@ -21,7 +21,7 @@ use crate::{
 
 /// What is known of a clamd that passed its canaries.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Health {
+pub(super) struct Health {
     /// Its VERSION reply: engine and signature database.
     pub epoch: Epoch,
     /// The way by which the canaries passed, and by which scans go.
@@ -29,7 +29,7 @@ pub struct Health {
 }
 
 /// One clamd.
-pub struct Backend {
+pub(super) struct Backend {
     address: Address,
     slots: Semaphore,
     slot_count: usize,
@@ -51,27 +51,32 @@ impl Backend {
     }
 
     /// Where it listens.
-    pub fn address(&self) -> &Address {
+    pub(super) fn address(&self) -> &Address {
         &self.address
     }
 
     /// Scans under way.
-    pub fn slots_in_use(&self) -> usize {
+    pub(super) fn slots_in_use(&self) -> usize {
         self.slot_count - self.slots.available_permits()
     }
 
     /// What is known of it; `None` while it is out.
-    pub fn health(&self) -> Option<Health> {
+    pub(super) fn health(&self) -> Option<Health> {
         self.health.lock().expect("no panic while held").clone()
     }
 
     /// Takes it out until its next canaries pass.
-    pub fn eject(&self) {
+    pub(super) fn eject(&self) {
         *self.health.lock().expect("no panic while held") = None;
     }
 
     /// Scans `plaintext` on this clamd.
-    pub async fn scan(&self, health: Health, plaintext: &Plaintext, deadline: Instant) -> Result<Scan, EngineError> {
+    pub(super) async fn scan(
+        &self,
+        health: Health,
+        plaintext: &Plaintext,
+        deadline: Instant,
+    ) -> Result<Scan, EngineError> {
         let _slot = self.slot(deadline).await?;
         let begun = Instant::now();
         let reply = timeout_at(deadline, conn::scan(&self.address, health.transfer, plaintext)).await;
@@ -148,6 +153,9 @@ impl Backend {
         };
         let text = String::from_utf8_lossy(&reply.map_err(|error| error.to_string())?).into_owned();
         let version = text.trim_end_matches(['\0', '\n']);
-        version.starts_with("ClamAV ").then(|| version.to_owned()).ok_or_else(|| format!("unexpected VERSION {version:?}"))
+        version
+            .starts_with("ClamAV ")
+            .then(|| version.to_owned())
+            .ok_or_else(|| format!("unexpected VERSION {version:?}"))
     }
 }

@@ -13,7 +13,7 @@ const EICAR: &str = "WDVPIVAlQEFQWzRcUFpYNTQoUF4pN0NDKTd9JEVJQ0FSLVNUQU5EQVJELUF
 
 /// A specimen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Canary {
+pub(super) enum Canary {
     /// Harmless text, new each time: clamd remembers what it found clean and would answer without looking.
     Clean,
     /// The EICAR test file.
@@ -22,10 +22,10 @@ pub enum Canary {
 
 impl Canary {
     /// All specimens.
-    pub const ALL: [Self; 2] = [Self::Clean, Self::Eicar];
+    pub(super) const ALL: [Self; 2] = [Self::Clean, Self::Eicar];
 
     /// Its bytes, ready to be scanned like any medium.
-    pub fn plaintext(self) -> io::Result<Plaintext> {
+    pub(super) fn plaintext(self) -> io::Result<Plaintext> {
         let bytes = match self {
             Self::Clean => format!("Lazaret canary {}", Ulid::generate()).into_bytes(),
             Self::Eicar => BASE64_STANDARD.decode(EICAR).map_err(io::Error::other)?,
@@ -34,7 +34,7 @@ impl Canary {
     }
 
     /// True if `verdict` is what a working engine says of it.
-    pub fn expects(self, verdict: &Verdict) -> bool {
+    pub(super) fn expects(self, verdict: &Verdict) -> bool {
         match self {
             Self::Clean => matches!(verdict, Verdict::Clean(_)),
             Self::Eicar => matches!(verdict, Verdict::Infected { .. }),

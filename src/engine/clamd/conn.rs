@@ -34,7 +34,7 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// How bytes get to clamd.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Transfer {
+pub(super) enum Transfer {
     /// By descriptor where there is one. Needs a socket in the file system and the same kernel.
     Descriptor,
     /// Through the connection.
@@ -43,7 +43,7 @@ pub enum Transfer {
 
 /// Why a conversation gave no reply.
 #[derive(Debug, thiserror::Error)]
-pub enum ConnError {
+pub(super) enum ConnError {
     /// Nobody listens.
     #[error("cannot connect: {0}")]
     Connect(#[source] io::Error),
@@ -62,7 +62,7 @@ pub enum ConnError {
 }
 
 /// Has clamd scan `plaintext` and gives its reply to exactly that.
-pub async fn scan(address: &Address, transfer: Transfer, plaintext: &Plaintext) -> Result<Reply, ConnError> {
+pub(super) async fn scan(address: &Address, transfer: Transfer, plaintext: &Plaintext) -> Result<Reply, ConnError> {
     match address {
         Address::Unix(path) => {
             let stream = connect(UnixStream::connect(path)).await?;

@@ -2,9 +2,7 @@
 
 use std::sync::Arc;
 
-use prometheus::{
-    HistogramVec, IntCounter, IntCounterVec, IntGaugeVec, Opts, PullingGauge, Registry, histogram_opts,
-};
+use prometheus::{HistogramVec, IntCounter, IntCounterVec, IntGaugeVec, Opts, PullingGauge, Registry, histogram_opts};
 
 use super::backend::Backend;
 use crate::{

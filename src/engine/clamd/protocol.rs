@@ -7,7 +7,7 @@ use crate::verdict::{Clean, Detection, Verdict};
 
 /// Which command a reply belongs to; clamd names the medium differently in each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Command {
+pub(super) enum Command {
     /// `zINSTREAM`: the reply names it `stream`.
     Instream,
     /// `zFILDES`: the reply names it `fd[N]` after clamd's own descriptor.
@@ -16,7 +16,7 @@ pub enum Command {
 
 /// What clamd said of the bytes of one scan.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Reply {
+pub(super) enum Reply {
     /// A statement about the bytes.
     Verdict(Verdict),
     /// `... ERROR`, or one of the messages outside the grammar that announce a failure.
@@ -25,7 +25,7 @@ pub enum Reply {
 
 /// The reply is none that clamd gives.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum ProtocolError {
+pub(super) enum ProtocolError {
     /// The connection was closed without one.
     #[error("clamd closed the connection without a reply")]
     Empty,
@@ -41,7 +41,7 @@ pub enum ProtocolError {
 }
 
 /// Reads all that clamd sent on a connection until it closed it.
-pub fn parse(received: &[u8], command: Command) -> Result<Reply, ProtocolError> {
+pub(super) fn parse(received: &[u8], command: Command) -> Result<Reply, ProtocolError> {
     if received.is_empty() {
         return Err(ProtocolError::Empty);
     }

@@ -18,7 +18,12 @@ use crate::{
 };
 
 /// Fetches with the caller's own credentials, and serves from the very bytes that were judged.
-pub async fn download(context: &Context, media: &MediaRef, mut headers: HeaderMap, target: PathAndQuery) -> Handled {
+pub(crate) async fn download(
+    context: &Context,
+    media: &MediaRef,
+    mut headers: HeaderMap,
+    target: PathAndQuery,
+) -> Handled {
     ask_for_all_of_it(&mut headers);
     let answer = context.upstream.send(Purpose::Media, Method::GET, target, headers, body::empty()).await?;
     if answer.status() != StatusCode::OK {

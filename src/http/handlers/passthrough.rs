@@ -10,7 +10,7 @@ use crate::{
 };
 
 /// Passes a request through.
-pub async fn pass(context: &Context, mut parts: Parts, target: PathAndQuery, incoming: Incoming) -> Handled {
+pub(crate) async fn pass(context: &Context, mut parts: Parts, target: PathAndQuery, incoming: Incoming) -> Handled {
     // The body knows its length; a header that says otherwise must not be believed by anyone.
     parts.headers.remove(CONTENT_LENGTH);
     let stall = context.bounds.stall;

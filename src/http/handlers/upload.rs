@@ -18,13 +18,14 @@ use crate::{
 };
 
 /// Takes the file in, has it inspected, and sends it on with an exact length: Synapse refuses chunked uploads.
-pub async fn upload(context: &Context, mut parts: Parts, target: PathAndQuery, incoming: Incoming) -> Handled {
+pub(crate) async fn upload(context: &Context, mut parts: Parts, target: PathAndQuery, incoming: Incoming) -> Handled {
     let bounds = &context.bounds;
     check_encoding(&parts.headers)?;
     if declared_length(&parts.headers).is_some_and(|length| length > bounds.max_media_bytes) {
         return Err(ApiError::UploadTooLarge);
     }
-    let filling = context.spooler.begin(bounds.max_media_bytes).map_err(|error| ApiError::Internal(error.to_string()))?;
+    let filling =
+        context.spooler.begin(bounds.max_media_bytes).map_err(|error| ApiError::Internal(error.to_string()))?;
     let spool = Arc::new(body::receive(incoming, filling, bounds.stall).await.map_err(ApiError::from_request)?);
     context.metrics.took_in("upload", spool.len());
     inspect(context, None, &spool, None).await?;

@@ -121,10 +121,19 @@ fn scanner_routes_answer_for_malformed_addresses_too() {
     assert_eq!(scanner("public_key"), Route::Scanner(Scanner::PublicKey));
     assert_eq!(scanner("scan/hs.test/abc"), Route::Scanner(Scanner::Scan(Ok(media()))));
     assert_eq!(scanner("thumbnail/hs.test/abc"), Route::Scanner(Scanner::Thumbnail(Ok(media()))));
-    for path in ["download", "download/hs.test", "download/hs.test/abc/", "download/hs.test/abc/x", "download/..%2Fpreview_url/abc"] {
+    for path in [
+        "download",
+        "download/hs.test",
+        "download/hs.test/abc/",
+        "download/hs.test/abc/x",
+        "download/..%2Fpreview_url/abc",
+    ] {
         assert_eq!(scanner(path), Route::Scanner(Scanner::Download(Err(MalformedMedia))), "{path}");
     }
-    assert_eq!(classify(&Method::POST, "/_matrix/media_proxy/unstable/scan_encrypted"), Route::Scanner(Scanner::ScanEncrypted));
+    assert_eq!(
+        classify(&Method::POST, "/_matrix/media_proxy/unstable/scan_encrypted"),
+        Route::Scanner(Scanner::ScanEncrypted)
+    );
 }
 
 #[test]
@@ -148,7 +157,7 @@ fn synapse_serves(path: &str) -> bool {
         ["", "_matrix", "federation", "v1", "media", "download" | "thumbnail", id] => return !id.is_empty(),
         _ => return false,
     };
-    matches!(media, ["download", _, _] | ["download", _, _, _] | ["thumbnail", _, _])
+    matches!(media, ["download" | "thumbnail", _, _] | ["download", _, _, _])
 }
 
 /// A router that decodes, merges slashes, resolves dots and ignores case before it matches.

@@ -31,7 +31,7 @@ const PASSED_ON: [http::HeaderName; 6] = [
 ];
 
 /// What to fetch.
-pub struct Wanted<'a> {
+pub(super) struct Wanted<'a> {
     pub media: &'a MediaRef,
     pub kind: Kind,
     /// Parameters of a thumbnail, as they came.
@@ -52,7 +52,7 @@ impl Wanted<'_> {
 
 /// Fetches a medium as its client would: from the authenticated route if it sends a token, else from the old routes,
 /// the oldest last.
-pub async fn fetch(context: &Context, headers: &HeaderMap, wanted: Wanted<'_>) -> Result<Fetched, ApiError> {
+pub(super) async fn fetch(context: &Context, headers: &HeaderMap, wanted: Wanted<'_>) -> Result<Fetched, ApiError> {
     let prefixes: &[&str] = match headers.contains_key(AUTHORIZATION) {
         true => &["/_matrix/client/v1/media"],
         false => &["/_matrix/media/v3", "/_matrix/media/r0"],

@@ -23,7 +23,7 @@ struct Request<'a> {
 }
 
 /// Reads the attachment that a request describes.
-pub async fn read(context: &Context, incoming: Incoming) -> Result<Attachment, ApiError> {
+pub(super) async fn read(context: &Context, incoming: Incoming) -> Result<Attachment, ApiError> {
     let body = body::small(incoming, MAX_BODY, context.bounds.stall).await.map_err(|error| match error {
         body::SmallError::TooLarge => ApiError::JsonTooLarge,
         body::SmallError::Stalled => ApiError::RequestStalled,

@@ -16,7 +16,7 @@ use crate::{
         error::{ApiError, Surface},
         respond,
         route::{Kind, Scanner},
-        service::Handled,
+        service::{Answer, Handled},
     },
     media::{MalformedMedia, MediaRef},
     policy::Refusal,
@@ -25,15 +25,15 @@ use crate::{
 type Address = Result<MediaRef, MalformedMedia>;
 
 /// Answers a scanner route.
-pub async fn handle(context: &Context, parts: Parts, route: Scanner, incoming: Incoming) -> Handled {
+pub(crate) async fn handle(context: &Context, parts: Parts, route: Scanner, incoming: Incoming) -> Handled {
     let (headers, query) = (&parts.headers, parts.uri.query());
     match route {
         Scanner::PublicKey => Ok(json(&json!({"public_key": context.envelope.public_key()}), "served")),
         Scanner::Scan(media) => verdict(scan(context, headers, media).await.map(|_| ())),
-        Scanner::Download(media) => serve(scan(context, headers, media).await?),
-        Scanner::Thumbnail(media) => serve(thumbnail(context, headers, media, query).await?),
+        Scanner::Download(media) => scan(context, headers, media).await.map(serve),
+        Scanner::Thumbnail(media) => thumbnail(context, headers, media, query).await.map(serve),
         Scanner::ScanEncrypted => verdict(scan_encrypted(context, headers, incoming).await.map(|_| ())),
-        Scanner::DownloadEncrypted => serve(scan_encrypted(context, headers, incoming).await?),
+        Scanner::DownloadEncrypted => scan_encrypted(context, headers, incoming).await.map(serve),
     }
 }
 
@@ -71,8 +71,9 @@ async fn scan_encrypted(context: &Context, headers: &HeaderMap, incoming: Incomi
     Ok(fetched)
 }
 
-fn serve(fetched: Fetched) -> Handled {
-    Ok((respond::media(Surface::Scanner, &fetched.headers, &fetched.spool), "served"))
+fn serve(fetched: Fetched) -> Answer {
+    let Fetched { headers, spool } = fetched;
+    (respond::media(Surface::Scanner, &headers, &spool), "served")
 }
 
 /// The answer of the scan routes. Only what was found infected, or has no address that could be anything, is `clean:
@@ -83,11 +84,13 @@ fn verdict(outcome: Result<(), ApiError>) -> Handled {
         Err(ApiError::Refused(Refusal::Infected)) => {
             Ok(json(&json!({"clean": false, "info": "***VIRUS DETECTED***"}), "infected"))
         }
-        Err(ApiError::MalformedMedia) => Ok(json(&json!({"clean": false, "info": "Malformed media ID"}), "bad_request")),
+        Err(ApiError::MalformedMedia) => {
+            Ok(json(&json!({"clean": false, "info": "Malformed media ID"}), "bad_request"))
+        }
         Err(error) => Err(error),
     }
 }
 
-fn json(value: &serde_json::Value, outcome: &'static str) -> (http::Response<crate::body::Body>, &'static str) {
+fn json(value: &serde_json::Value, outcome: &'static str) -> Answer {
     (respond::json(Surface::Scanner, StatusCode::OK, value), outcome)
 }
