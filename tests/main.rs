@@ -1,1 +1,21 @@
-fn main() {}
+//! Behaviour of the whole application, in process, between a fake homeserver and a real clamd.
+//!
+//! Each test starts an application of its own on ports of its own. What cannot be had of a real clamd (wrong, late and
+//! missing replies) comes from a scripted one.
+
+#![expect(unreachable_pub, reason = "a test binary has no other crates to be visible to")]
+
+mod harness;
+
+mod admin;
+mod coalescing;
+mod confidentiality;
+mod download;
+mod encrypted;
+mod engine_failure;
+mod hostile;
+mod limits;
+mod passthrough;
+mod scanner;
+mod shutdown;
+mod upload;

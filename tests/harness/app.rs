@@ -1,0 +1,160 @@
+//! The application under test.
+
+use std::{fmt::Write as _, net::SocketAddr};
+
+use tokio::{sync::mpsc, task::JoinHandle};
+
+use super::{Answer, Clamd, Client, Homeserver, ScriptedClamd, eventually};
+
+/// Settings of an application that is about to start.
+pub struct AppBuilder {
+    homeserver: String,
+    backends: Vec<String>,
+    clamd: String,
+    sections: String,
+    wait_until_ready: bool,
+}
+
+impl AppBuilder {
+    /// An application in front of `homeserver`; it needs a backend.
+    pub fn new(homeserver: &Homeserver) -> Self {
+        Self {
+            homeserver: homeserver.url(),
+            backends: Vec::new(),
+            clamd: String::new(),
+            sections: String::new(),
+            wait_until_ready: true,
+        }
+    }
+
+    /// In front of another address.
+    pub fn homeserver_at(mut self, address: SocketAddr) -> Self {
+        self.homeserver = format!("http://{address}");
+        self
+    }
+
+    /// Scans with a real clamd over its local socket.
+    pub fn clamd(mut self, clamd: &Clamd) -> Self {
+        self.backends.push(clamd.address());
+        self
+    }
+
+    /// Scans with a real clamd over TCP.
+    pub fn clamd_over_tcp(mut self, clamd: &Clamd) -> Self {
+        self.backends.push(clamd.tcp_address());
+        self
+    }
+
+    /// Scans with a scripted clamd.
+    pub fn scripted(mut self, clamd: &ScriptedClamd) -> Self {
+        self.backends.push(clamd.address());
+        self
+    }
+
+    /// Adds top-level YAML; `spool`, `crypto`, `clamd` and the addresses are set already.
+    pub fn with(mut self, yaml: &str) -> Self {
+        writeln!(self.sections, "{yaml}").unwrap();
+        self
+    }
+
+    /// Adds settings to the `clamd` section.
+    pub fn clamd_settings(mut self, yaml: &str) -> Self {
+        self.clamd = format!(", {yaml}");
+        self
+    }
+
+    /// Does not wait for the canaries to pass.
+    pub fn without_waiting(mut self) -> Self {
+        self.wait_until_ready = false;
+        self
+    }
+
+    /// The configuration as YAML, with everything that is written below `dir`.
+    pub fn yaml(&self, dir: &std::path::Path, listen: &str, admin: &str) -> String {
+        let backends: Vec<String> = self.backends.iter().map(|address| format!("{{address: '{address}'}}")).collect();
+        format!(
+            "listen: {listen}\nadmin: {{listen: '{admin}'}}\nhomeserver: {{url: '{}'}}\n\
+             clamd: {{backends: [{}], probe_interval: 100ms{}}}\n\
+             crypto: {{request_secret_path: '{dir}/secret'}}\npolicy: {{dir: '{dir}/policies'}}\n{}",
+            self.homeserver,
+            backends.join(", "),
+            self.clamd,
+            if self.sections.contains("spool:") {
+                self.sections.replace("DIR", &dir.display().to_string())
+            } else {
+                format!("spool: {{dir: '{}/spool'}}\n{}", dir.display(), self.sections)
+            },
+            dir = dir.display(),
+        )
+    }
+
+    /// Starts it.
+    pub async fn start(self) -> App {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("lazaret.yaml");
+        std::fs::write(&file, self.yaml(dir.path(), "127.0.0.1:0", "127.0.0.1:0")).unwrap();
+        let config = lazaret::config::load(Some(&file), []).unwrap_or_else(|error| panic!("{error}"));
+        let app = lazaret::app::App::build(config).await.unwrap();
+        let (public, admin) = (app.public_addr().unwrap(), app.admin_addr().unwrap());
+        let (stop, stops) = mpsc::channel(2);
+        let running = tokio::spawn(app.run(stops));
+        let app = App { client: Client::new(public), admin: Client::new(admin), public, dir, stop, running };
+        if self.wait_until_ready {
+            app.ready().await;
+        }
+        app
+    }
+}
+
+/// A running application. Its connections end with the test.
+pub struct App {
+    /// Speaks to its public side.
+    pub client: Client,
+    /// Speaks to its operators' side.
+    pub admin: Client,
+    /// Where its public side listens.
+    pub public: SocketAddr,
+    /// Where it keeps its files.
+    pub dir: tempfile::TempDir,
+    stop: mpsc::Sender<()>,
+    running: JoinHandle<bool>,
+}
+
+impl App {
+    /// Waits until it is ready.
+    pub async fn ready(&self) {
+        eventually("the application is ready", || async { self.admin.get("/readyz").await.status == 200 }).await;
+    }
+
+    /// GET with the token that the fake homeserver accepts.
+    pub async fn get(&self, path: &str) -> Answer {
+        self.client.send(super::request("GET", path).header("authorization", "Bearer token"), b"").await
+    }
+
+    /// POST with the token that the fake homeserver accepts.
+    pub async fn post(&self, path: &str, body: &[u8]) -> Answer {
+        self.client.send(super::request("POST", path).header("authorization", "Bearer token"), body).await
+    }
+
+    /// The value of a metric, given its name and labels as they are printed; 0 if it is not there.
+    pub async fn metric(&self, series: &str) -> f64 {
+        let text = self.admin.get("/metrics").await.text();
+        let value = |line: &str| line.strip_prefix(series)?.strip_prefix(' ')?.parse().ok();
+        text.lines().find_map(value).unwrap_or(0.0)
+    }
+
+    /// Scans that ended with `verdict` so far.
+    pub async fn scans(&self, verdict: &str) -> f64 {
+        self.metric(&format!("lazaret_scans_total{{engine=\"clamd\",verdict=\"{verdict}\"}}")).await
+    }
+
+    /// Asks it to stop; a second time, to stop at once.
+    pub async fn stop(&self) {
+        self.stop.send(()).await.unwrap();
+    }
+
+    /// Waits for its end; true if nothing was cut off.
+    pub async fn ended(self) -> bool {
+        self.running.await.unwrap()
+    }
+}

@@ -1,0 +1,201 @@
+//! A homeserver of which every answer is set by the test, and that remembers what it was asked.
+
+use std::{
+    collections::HashMap,
+    net::SocketAddr,
+    sync::{Arc, Mutex},
+};
+
+use axum::{
+    Router,
+    body::Body,
+    extract::{Request, State},
+    response::Response,
+};
+use bytes::Bytes;
+use http::{HeaderMap, Method};
+use http_body_util::BodyExt;
+use tokio::{net::TcpListener, sync::Notify};
+
+/// What the homeserver answers on a path.
+#[derive(Clone)]
+pub struct Stored {
+    status: u16,
+    headers: Vec<(String, String)>,
+    body: Delivery,
+    token: bool,
+}
+
+/// How a body is sent.
+#[derive(Clone)]
+enum Delivery {
+    Whole(Bytes),
+    /// In chunks, without a length.
+    Chunked(Vec<Bytes>),
+    /// A length, some bytes and an end.
+    CutShort(Bytes),
+    /// These bytes, and the rest when it is notified.
+    Held(Bytes, Arc<Notify>, Bytes),
+}
+
+impl Stored {
+    /// A medium that needs a token, with a content type.
+    pub fn media(body: &[u8]) -> Self {
+        let headers = vec![("content-type".to_owned(), "application/octet-stream".to_owned())];
+        Self { status: 200, headers, body: Delivery::Whole(Bytes::copy_from_slice(body)), token: true }
+    }
+
+    /// JSON with a status, for everyone.
+    pub fn json(status: u16, body: &str) -> Self {
+        let headers = vec![("content-type".to_owned(), "application/json".to_owned())];
+        Self { status, headers, body: Delivery::Whole(Bytes::copy_from_slice(body.as_bytes())), token: false }
+    }
+
+    pub fn open(self) -> Self {
+        Self { token: false, ..self }
+    }
+
+    pub fn status(self, status: u16) -> Self {
+        Self { status, ..self }
+    }
+
+    pub fn header(mut self, name: &str, value: &str) -> Self {
+        self.headers.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    pub fn without_headers(self) -> Self {
+        Self { headers: Vec::new(), ..self }
+    }
+
+    pub fn chunked(self, chunks: &[&[u8]]) -> Self {
+        Self { body: Delivery::Chunked(chunks.iter().map(|chunk| Bytes::copy_from_slice(chunk)).collect()), ..self }
+    }
+
+    /// Announces more than it sends.
+    pub fn cut_short(self, body: &[u8]) -> Self {
+        Self { body: Delivery::CutShort(Bytes::copy_from_slice(body)), ..self }
+    }
+
+    /// Sends `rest` only when notified.
+    pub fn held(self, first: &[u8], until: &Arc<Notify>, rest: &[u8]) -> Self {
+        let (first, rest) = (Bytes::copy_from_slice(first), Bytes::copy_from_slice(rest));
+        Self { body: Delivery::Held(first, Arc::clone(until), rest), ..self }
+    }
+
+    fn respond(self, seen: &Seen) -> Response {
+        let mut builder = Response::builder().status(self.status);
+        for (name, value) in &self.headers {
+            builder = builder.header(name, value);
+        }
+        let authorized = seen.headers.get("authorization").is_some_and(|value| value == "Bearer token");
+        if self.token && !authorized {
+            let (code, text) = match seen.headers.contains_key("authorization") {
+                true => ("M_UNKNOWN_TOKEN", "Unknown token"),
+                false => ("M_MISSING_TOKEN", "Missing token"),
+            };
+            let body = format!(r#"{{"errcode":"{code}","error":"{text}"}}"#);
+            return Self::json(401, &body).respond(seen);
+        }
+        let body = match self.body {
+            Delivery::Whole(bytes) => Body::from(bytes),
+            Delivery::Chunked(chunks) => {
+                let chunks = chunks.into_iter().map(Ok::<_, std::io::Error>);
+                Body::from_stream(futures_util::stream::iter(chunks))
+            }
+            Delivery::CutShort(bytes) => {
+                builder = builder.header("content-length", bytes.len() + 100);
+                let pieces = [Ok(bytes), Err(std::io::Error::other("cut short"))];
+                Body::from_stream(futures_util::stream::iter(pieces))
+            }
+            Delivery::Held(first, until, rest) => {
+                let rest = async move {
+                    until.notified().await;
+                    Ok(rest)
+                };
+                let first = futures_util::stream::iter([Ok::<_, std::io::Error>(first)]);
+                Body::from_stream(futures_util::StreamExt::chain(first, futures_util::stream::once(rest)))
+            }
+        };
+        builder.body(body).unwrap()
+    }
+}
+
+/// A request as the homeserver saw it.
+#[derive(Clone, Debug)]
+pub struct Seen {
+    pub method: Method,
+    pub target: String,
+    pub headers: HeaderMap,
+    pub body: Bytes,
+}
+
+impl Seen {
+    /// A header, or nothing.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name).map(|value| value.to_str().unwrap())
+    }
+}
+
+#[derive(Default)]
+struct Inner {
+    stored: Mutex<HashMap<String, Stored>>,
+    seen: Mutex<Vec<Seen>>,
+}
+
+/// A running fake homeserver.
+pub struct Homeserver {
+    inner: Arc<Inner>,
+    address: SocketAddr,
+}
+
+impl Homeserver {
+    /// Starts one that answers 404 to everything.
+    pub async fn start() -> Self {
+        let inner = Arc::new(Inner::default());
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let routes = Router::new().fallback(answer).with_state(Arc::clone(&inner));
+        tokio::spawn(async move { axum::serve(listener, routes).await });
+        Self { inner, address }
+    }
+
+    pub fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// Sets the answer on a path, without its query.
+    pub fn put(&self, path: &str, stored: Stored) {
+        self.inner.stored.lock().unwrap().insert(path.to_owned(), stored);
+    }
+
+    /// Puts a medium on all native routes as `mxc://hs.test/{id}`.
+    pub fn put_media(&self, id: &str, stored: &Stored) {
+        for kind in ["download", "thumbnail"] {
+            self.put(&format!("/_matrix/client/v1/media/{kind}/hs.test/{id}"), stored.clone());
+            for version in ["v3", "r0", "v1"] {
+                self.put(&format!("/_matrix/media/{version}/{kind}/hs.test/{id}"), stored.clone().open());
+            }
+        }
+    }
+
+    /// All requests so far.
+    pub fn seen(&self) -> Vec<Seen> {
+        self.inner.seen.lock().unwrap().clone()
+    }
+
+    /// The last request.
+    pub fn last(&self) -> Seen {
+        self.seen().pop().expect("the homeserver was asked nothing")
+    }
+}
+
+async fn answer(State(inner): State<Arc<Inner>>, request: Request) -> Response {
+    let (parts, body) = request.into_parts();
+    let body = body.collect().await.map(http_body_util::Collected::to_bytes).unwrap_or_default();
+    let seen = Seen { method: parts.method, target: parts.uri.to_string(), headers: parts.headers, body };
+    inner.seen.lock().unwrap().push(seen.clone());
+    let stored = inner.stored.lock().unwrap().get(parts.uri.path()).cloned();
+    let missing = || Stored::json(404, r#"{"errcode":"M_NOT_FOUND","error":"Not found"}"#);
+    stored.unwrap_or_else(missing).respond(&seen)
+}

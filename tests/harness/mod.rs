@@ -1,0 +1,28 @@
+//! What tests are built of: an application, a fake homeserver, clamds and specimens.
+
+mod app;
+mod clamd;
+mod client;
+mod homeserver;
+mod scripted;
+mod specimens;
+
+pub use self::{
+    app::{App, AppBuilder},
+    clamd::Clamd,
+    client::{Answer, Client, request},
+    homeserver::{Homeserver, Seen, Stored},
+    scripted::{Script, ScriptedClamd},
+    specimens::{Sealed, eicar, encrypted_zip, marker, nested_gzip, seal},
+};
+
+/// Polls `condition` until it holds: for states of other processes that announce themselves in no other way.
+pub async fn eventually<F: Future<Output = bool>>(what: &str, mut condition: impl FnMut() -> F) {
+    let waiting = async {
+        while !condition().await {
+            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+        }
+    };
+    let limit = std::time::Duration::from_secs(60);
+    tokio::time::timeout(limit, waiting).await.unwrap_or_else(|_| panic!("not within {limit:?}: {what}"));
+}

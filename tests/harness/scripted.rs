@@ -1,0 +1,106 @@
+//! A clamd that passes its canaries and then says of media whatever the test wants.
+
+use std::{
+    net::SocketAddr,
+    sync::{Arc, Mutex},
+};
+
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{TcpListener, TcpStream},
+    sync::{Notify, watch},
+};
+
+use super::eicar;
+
+/// What it does with a medium.
+#[derive(Clone)]
+pub enum Script {
+    /// Takes all bytes, then sends this and closes.
+    Reply(&'static [u8]),
+    /// Sends this before it has read anything, and closes.
+    Early(&'static [u8]),
+    /// Takes all bytes and answers when notified.
+    Held(Arc<Notify>, &'static [u8]),
+    /// Also gets its canaries wrong: says this of everything.
+    Always(&'static [u8]),
+}
+
+/// A running scripted clamd.
+pub struct ScriptedClamd {
+    address: SocketAddr,
+    script: Arc<Mutex<Script>>,
+    /// Media that it took all bytes of.
+    pub received: watch::Receiver<Vec<Vec<u8>>>,
+}
+
+impl ScriptedClamd {
+    /// Starts one.
+    pub async fn start(script: Script) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (script, (media, received)) = (Arc::new(Mutex::new(script)), watch::channel(Vec::new()));
+        let (current, media) = (Arc::clone(&script), Arc::new(media));
+        tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                let script = current.lock().unwrap().clone();
+                let media = Arc::clone(&media);
+                tokio::spawn(async move { converse(stream, script, &media).await.unwrap_or_default() });
+            }
+        });
+        Self { address, script, received }
+    }
+
+    /// Changes what it does from the next connection on.
+    pub fn set(&self, script: Script) {
+        *self.script.lock().unwrap() = script;
+    }
+
+    pub fn address(&self) -> String {
+        format!("tcp:{}", self.address)
+    }
+
+    /// Waits until it has all bytes of `count` media.
+    pub async fn has_received(&self, count: usize) {
+        self.received.clone().wait_for(|media| media.len() >= count).await.unwrap();
+    }
+}
+
+async fn converse(mut stream: TcpStream, script: Script, media: &watch::Sender<Vec<Vec<u8>>>) -> std::io::Result<()> {
+    let mut command = Vec::new();
+    while !matches!(command.last(), Some(0 | b'\n')) {
+        command.push(stream.read_u8().await?);
+    }
+    if command.starts_with(b"zVERSION") || command.starts_with(b"nVERSION") || command.starts_with(b"VERSION") {
+        return stream.write_all(b"ClamAV 1.4.6/1/Scripted\0").await;
+    }
+    let mut first = stream.read_u32().await? as usize;
+    let mut bytes = vec![0; first];
+    // The first piece tells a canary; an early reply to anything else comes before the rest is read.
+    stream.read_exact(&mut bytes).await?;
+    let is_canary = bytes.starts_with(b"Lazaret canary") || bytes == eicar();
+    if let (Script::Early(reply), false) = (&script, is_canary) {
+        return stream.write_all(reply).await;
+    }
+    while first != 0 {
+        first = stream.read_u32().await? as usize;
+        let mut piece = vec![0; first];
+        stream.read_exact(&mut piece).await?;
+        bytes.append(&mut piece);
+    }
+    let reply = match script {
+        Script::Always(reply) => reply,
+        _ if bytes == eicar() => b"stream: Eicar-Test-Signature FOUND\0",
+        _ if is_canary => b"stream: OK\0",
+        Script::Reply(reply) | Script::Early(reply) => {
+            media.send_modify(|media| media.push(bytes));
+            reply
+        }
+        Script::Held(until, reply) => {
+            media.send_modify(|media| media.push(bytes));
+            until.notified().await;
+            reply
+        }
+    };
+    stream.write_all(reply).await
+}

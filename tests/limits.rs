@@ -1,0 +1,96 @@
+//! Each bound, when reached, gives a clear answer, and room again when it is left.
+
+use std::sync::Arc;
+
+use tokio::sync::Notify;
+
+use crate::harness::{AppBuilder, Clamd, Homeserver, Script, ScriptedClamd, Stored, eicar, eventually, seal};
+
+const V1: &str = "/_matrix/client/v1/media/download/hs.test/m";
+
+#[tokio::test]
+async fn one_request_too_many_is_asked_to_come_again() {
+    let (homeserver, clamd) = (Homeserver::start().await, Clamd::start().await);
+    let app = AppBuilder::new(&homeserver).clamd(&clamd).with("limits: {max_media_requests: 1}").start().await;
+    let rest = Arc::new(Notify::new());
+    homeserver.put_media("m", &Stored::media(b"").held(b"a ", &rest, b"medium"));
+    let first = app.get(V1);
+    tokio::pin!(first);
+    tokio::select! {
+        answer = first.as_mut() => panic!("{answer:?}"),
+        () = eventually("the first is under way", || async { homeserver.seen().len() == 1 }) => (),
+    }
+    let second = app.get(V1).await;
+    second.assert_matrix_error(503, "M_UNKNOWN");
+    assert!(second.header("retry-after").is_some());
+    app.get("/_matrix/media_proxy/unstable/scan/hs.test/m").await.assert_scanner_error(503, "M_UNKNOWN");
+    assert_eq!(app.get("/_matrix/client/versions").await.status, 404, "what is no media still passes");
+    assert_eq!(app.admin.get("/readyz").await.status, 200);
+    rest.notify_one();
+    assert_eq!(&first.await.body[..], b"a medium");
+    homeserver.put_media("m", &Stored::media(b"another"));
+    eventually("there is room again", || async { app.get(V1).await.status == 200 }).await;
+}
+
+#[tokio::test]
+async fn a_full_spool_is_said_and_emptied() {
+    let (homeserver, clamd) = (Homeserver::start().await, Clamd::start().await);
+    let settings = "limits: {max_media_bytes: 100KiB, memory_bytes: 0}\nspool: {dir: DIR/spool, max_bytes: 100KiB}";
+    let app = AppBuilder::new(&homeserver).clamd(&clamd).with(settings).start().await;
+    let rest = Arc::new(Notify::new());
+    homeserver.put_media("big", &Stored::media(b"").held(&[1; 60_000], &rest, &[1; 10_000]));
+    homeserver.put_media("m", &Stored::media(&[2; 60_000]));
+    let first = app.get("/_matrix/client/v1/media/download/hs.test/big");
+    tokio::pin!(first);
+    let taken = || async { app.metric("lazaret_spool_disk_bytes").await >= 60_000.0 };
+    tokio::select! {
+        answer = first.as_mut() => panic!("{answer:?}"),
+        () = eventually("most of the spool is taken", taken) => (),
+    }
+    let second = app.get(V1).await;
+    second.assert_matrix_error(503, "M_UNKNOWN");
+    assert!(second.header("retry-after").is_some());
+    rest.notify_one();
+    assert_eq!(first.await.body.len(), 70_000);
+    eventually("there is room again", || async { app.get(V1).await.status == 200 }).await;
+    eventually("all was given back", || async { app.metric("lazaret_spool_disk_bytes").await == 0.0 }).await;
+}
+
+#[tokio::test]
+async fn an_attachment_that_memory_has_no_room_for_is_scanned_all_the_same() {
+    let (homeserver, clamd) = (Homeserver::start().await, Clamd::start().await);
+    let app = AppBuilder::new(&homeserver).clamd(&clamd).with("limits: {memory_bytes: 4KiB}").start().await;
+    let mut infected = vec![0; 500_000];
+    infected.extend(crate::harness::marker(100_000));
+    for (plaintext, clean) in [(vec![7; 500_000], true), (infected, false), (eicar(), false)] {
+        let sealed = seal(&plaintext, "m", 5);
+        homeserver.put_media("m", &Stored::media(&sealed.ciphertext));
+        let answer = app.post("/_matrix/media_proxy/unstable/scan_encrypted", &sealed.body()).await;
+        assert_eq!(answer.json()["clean"], clean, "{answer:?}");
+    }
+}
+
+#[tokio::test]
+async fn scans_beyond_the_slots_wait_and_then_are_asked_to_come_again() {
+    let homeserver = Homeserver::start().await;
+    let finish = Arc::new(Notify::new());
+    let clamd = ScriptedClamd::start(Script::Held(Arc::clone(&finish), b"stream: OK\0")).await;
+    let app = AppBuilder::new(&homeserver)
+        .scripted(&clamd)
+        .clamd_settings("max_scans: 1, queue_timeout: 200ms")
+        .start()
+        .await;
+    homeserver.put_media("m", &Stored::media(b"the first"));
+    homeserver.put_media("n", &Stored::media(b"the second"));
+    let first = app.get(V1);
+    tokio::pin!(first);
+    tokio::select! {
+        answer = first.as_mut() => panic!("{answer:?}"),
+        () = clamd.has_received(1) => (),
+    }
+    assert_eq!(app.metric("lazaret_engine_slots_in_use").await, 1.0);
+    app.get("/_matrix/client/v1/media/download/hs.test/n").await.assert_matrix_error(503, "M_UNKNOWN");
+    finish.notify_one();
+    assert_eq!(first.await.status, 200);
+    assert_eq!(app.metric("lazaret_engine_slots_in_use").await, 0.0);
+}
