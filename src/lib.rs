@@ -1,4 +1,59 @@
-//! x
+//! Lazaret is the quarantine station for Matrix media: a reverse proxy that stands in front of a homeserver, has an
+//! antivirus engine look at every medium that passes in either direction, and lets nothing through that it could not
+//! vouch for. It also speaks the API of the Matrix Content Scanner, so that clients can have attachments scanned whose
+//! keys only they know.
+//!
+//! # The way of a request
+//!
+//! ```text
+//! Request → Route → MediaRef → Spool → [decrypt] → Plaintext → Facts → Verdict → Decision → Response
+//!           (pure)   upstream 200   ciphertext      sniff     cache or   policy, pure,
+//!                    for the caller  hashed                   engines    asked on every hit
+//! ```
+//!
+//! 1. [`http::route`] classifies the raw path. What is not media is passed through untouched; what only looks like
+//!    media is refused.
+//! 2. The request goes to the homeserver ([`upstream`]) with the caller's own credentials. Only its 200 goes on.
+//! 3. The body is written to a [`spool`] and hashed on the way. Nothing is released yet.
+//! 4. [`inspect`] knows the order from here: an attachment is checked and decrypted ([`crypto`]), the [`cache`] is asked
+//!    by content, an [`engine`] looks at what is not known, [`sniff`] says what else there is to know, and [`policy`]
+//!    decides.
+//! 5. The client is answered from the very bytes that were judged. Uploads take the same way in the other direction.
+//!
+//! # Levels
+//!
+//! Imports go downwards only, and modules of a level do not import each other, but for `http` and `admin`, which are
+//! trees of their own.
+//!
+//! | level | modules |
+//! |---|---|
+//! | 4 | [`cli`], [`app`] (builds every part), [`config`] (collects every section) |
+//! | 3 | [`http`] (public side), [`admin`] (operators' side) |
+//! | 2 | [`inspect`] (the order of stages, coalescing) |
+//! | 1 | [`upstream`], [`crypto`], [`sniff`], [`policy`], [`engine`], [`cache`] |
+//! | 0 | [`media`], [`facts`], [`verdict`], [`plaintext`], [`spool`], [`body`], [`limits`], [`lifecycle`], [`telemetry`] |
+//!
+//! Each module owns its section of the configuration, its errors and its metrics. There are two traits:
+//! [`engine::Engine`] and [`cache::VerdictStore`]. One place, `http::error`, turns failures into answers.
+//!
+//! # Invariants, and where each is kept
+//!
+//! 1. **Clean is unforgeable.** [`verdict::Clean`] has a private field and one constructor, called in one place:
+//!    where clamd's reply equals its exact clean form (`engine::clamd::protocol`). `.clippy.toml` forbids other calls.
+//! 2. **A verdict belongs to bytes, never to an address.** [`cache::key`] makes keys of digests only; no address is ever
+//!    looked up.
+//! 3. **Access is the homeserver's.** Handlers fetch before they inspect, on every request; nothing is served from
+//!    anything but the body that the homeserver just gave to this caller.
+//! 4. **A keyed clean verdict unlocks nothing else.** The name of an attachment is made of ciphertext, key and counter
+//!    ([`cache::key::KeyRing::attachment`]) and leads to the identity of that very plaintext.
+//! 5. **Plaintext of an attachment never touches a disk.** It is held in a sealed memory file
+//!    ([`spool::Spooler::hold_in_memory`]) or deciphered on its way to the engine ([`plaintext::Plaintext::Keyed`]).
+//!    Keys are wiped and print nothing ([`crypto::attachment::AttachmentKey`]).
+//! 6. **Bounded by configuration.** [`limits`] has the budgets; whoever takes bytes, slots or places holds a guard.
+//! 7. **One request line.** The string that was classified is the string that is sent (`http::service`).
+//! 8. **Cannot scan is not infected.** [`engine::EngineError`] is no verdict; it cannot be stored and is answered as
+//!    "try again later".
+
 pub mod admin;
 pub mod app;
 pub mod body;

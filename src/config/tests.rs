@@ -113,3 +113,13 @@ fn settings_that_cannot_work_are_all_named() {
         assert!(error.contains(key), "{error}");
     }
 }
+
+#[test]
+fn the_example_shows_every_setting_with_its_default() {
+    let text = include_str!("../../deploy/lazaret.yaml");
+    let config = with(text, &[]).unwrap();
+    assert_eq!(config, Config { homeserver: config.homeserver.clone(), ..Config::default() });
+    assert_eq!(config.homeserver.timeouts, upstream::Timeouts::default());
+    let keys: serde_yaml::Value = serde_yaml::from_str(text).unwrap();
+    assert_eq!(keys.as_mapping().unwrap().len(), 12, "no section is left out");
+}
