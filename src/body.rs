@@ -85,14 +85,31 @@ impl http_body::Body for Guarded {
     }
 }
 
-/// A body that keeps `held` until its last byte was taken or nobody wants it any more.
-pub fn holding(body: Body, held: impl Send + 'static) -> Body {
-    let mut held = Some(held);
-    body.map_frame(move |frame| {
-        let _kept_with_the_body = &mut held;
-        frame
-    })
-    .boxed_unsync()
+/// A body that keeps `held` until nobody wants it any more.
+pub fn holding(body: Body, held: impl Send + Unpin + 'static) -> Body {
+    Holding { body, _held: held }.boxed_unsync()
+}
+
+struct Holding<T> {
+    body: Body,
+    _held: T,
+}
+
+impl<T: Unpin> http_body::Body for Holding<T> {
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        Pin::new(&mut self.body).poll_frame(cx)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
 }
 
 /// Receives a body into a spool.

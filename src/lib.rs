@@ -31,7 +31,7 @@
 //! | 3 | [`http`] (public side), [`admin`] (operators' side) |
 //! | 2 | [`inspect`] (the order of stages, coalescing) |
 //! | 1 | [`upstream`], [`crypto`], [`sniff`], [`policy`], [`engine`], [`cache`] |
-//! | 0 | [`media`], [`facts`], [`verdict`], [`plaintext`], [`spool`], [`body`], [`limits`], [`lifecycle`], [`telemetry`] |
+//! | 0 | [`media`], [`facts`], [`verdict`], [`plaintext`], [`spool`], [`body`], [`json`], [`limits`], [`lifecycle`], [`telemetry`] |
 //!
 //! Each module owns its section of the configuration, its errors and its metrics. There are two traits:
 //! [`engine::Engine`] and [`cache::VerdictStore`]. One place, `http::error`, turns failures into answers.
@@ -65,6 +65,7 @@ pub mod engine;
 pub mod facts;
 pub mod http;
 pub mod inspect;
+pub mod json;
 pub mod lifecycle;
 pub mod limits;
 pub mod media;

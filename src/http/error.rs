@@ -4,9 +4,9 @@
 //! error that carries an `errcode` as an ordinary Matrix error and miss the verdict.
 
 use http::{HeaderValue, Response, StatusCode, header::RETRY_AFTER};
-use serde_json::json;
+use serde::Serialize;
 
-use super::{respond, route::Route};
+use super::respond;
 use crate::{
     body::{Body, ReceiveError},
     crypto::attachment::DecryptError,
@@ -29,10 +29,22 @@ pub(super) enum Surface {
 }
 
 impl Surface {
-    /// Errors of routing have the Matrix shape on both.
-    pub(super) fn of(route: &Route) -> Self {
-        if matches!(route, Route::Scanner(_)) { Self::Scanner } else { Self::Native }
+    /// The surface that a path belongs to.
+    pub(super) fn of(path: &str) -> Self {
+        if path.starts_with("/_matrix/media_proxy/") { Self::Scanner } else { Self::Native }
     }
+}
+
+#[derive(Serialize)]
+struct MatrixError {
+    errcode: &'static str,
+    error: String,
+}
+
+#[derive(Serialize)]
+struct ScannerError {
+    reason: &'static str,
+    info: String,
 }
 
 /// Why a request is not answered with what it asked for.
@@ -261,12 +273,19 @@ impl ApiError {
     pub(super) fn into_response(self, surface: Surface) -> Response<Body> {
         self.log();
         let text = self.text(surface);
-        let ((status, code), body) = match surface {
-            Surface::Native => (self.native(), json!({"errcode": self.native().1, "error": text})),
-            Surface::Scanner => (self.scanner(), json!({"reason": self.scanner().1, "info": text})),
+        let is_routing = matches!(self, Self::Unrecognized | Self::WrongMethod);
+        let mut response = match surface {
+            Surface::Scanner if !is_routing => {
+                let (status, reason) = self.scanner();
+                respond::json(surface, status, &ScannerError { reason, info: text })
+            }
+            // Errors of routing have the Matrix shape everywhere.
+            Surface::Native | Surface::Scanner => {
+                let (status, errcode) = self.native();
+                respond::json(surface, status, &MatrixError { errcode, error: text })
+            }
         };
-        tracing::trace!(code, "answered");
-        let mut response = respond::json(surface, status, &body);
+        let status = response.status();
         if status == StatusCode::SERVICE_UNAVAILABLE {
             response.headers_mut().insert(RETRY_AFTER, RETRY_SECONDS);
         }

@@ -11,6 +11,7 @@ use http::{
     },
 };
 use hyper::body::Incoming;
+use serde::Serialize;
 
 use super::error::Surface;
 use crate::{
@@ -66,12 +67,13 @@ pub(super) fn media(surface: Surface, upstream: &HeaderMap, spool: &Arc<Spool>) 
 }
 
 /// An answer of our own.
-pub(super) fn json(surface: Surface, status: StatusCode, value: &serde_json::Value) -> Response<Body> {
-    error_body(surface, status, value.to_string().into())
+pub(super) fn json(surface: Surface, status: StatusCode, value: &impl Serialize) -> Response<Body> {
+    let text = serde_json::to_vec(value).expect("plain structs of text can be written");
+    json_text(surface, status, text.into())
 }
 
 /// An answer with a JSON text, ours or the homeserver's.
-fn error_body(surface: Surface, status: StatusCode, text: bytes::Bytes) -> Response<Body> {
+fn json_text(surface: Surface, status: StatusCode, text: bytes::Bytes) -> Response<Body> {
     let mut response = Response::new(body::full(text));
     *response.status_mut() = status;
     let headers = response.headers_mut();
@@ -84,7 +86,7 @@ fn error_body(surface: Surface, status: StatusCode, text: bytes::Bytes) -> Respo
 
 /// The homeserver's own refusal, with its JSON body and nothing that could be a medium.
 pub(super) fn refusal(status: StatusCode, upstream: &HeaderMap, text: bytes::Bytes) -> Response<Body> {
-    let mut response = error_body(Surface::Native, status, text);
+    let mut response = json_text(Surface::Native, status, text);
     for name in [RETRY_AFTER, DATE] {
         if let Some(value) = upstream.get(&name) {
             response.headers_mut().insert(name, value.clone());
@@ -101,9 +103,9 @@ pub(super) fn relay(answer: Response<Incoming>, stall: std::time::Duration) -> R
 }
 
 /// The answer to a preflight request.
-pub(super) fn preflight() -> Response<Body> {
+pub(super) fn preflight(surface: Surface) -> Response<Body> {
     let mut response = Response::new(body::empty());
-    allow_origins(Surface::Native, response.headers_mut());
+    allow_origins(surface, response.headers_mut());
     response
 }
 

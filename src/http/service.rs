@@ -39,7 +39,7 @@ pub(super) async fn answer(
 ) -> Result<Response<Body>, Infallible> {
     let route = route::classify(request.method(), request.uri().path());
     let span = tracing::info_span!("request", id = %Ulid::generate(), route = route.name());
-    let (metrics, surface) = (Arc::clone(&context), Surface::of(&route));
+    let (metrics, surface) = (Arc::clone(&context), Surface::of(request.uri().path()));
     let answering = async {
         let mut in_flight = metrics.metrics.begin(route.name());
         let inspected = route.is_inspected();
@@ -83,7 +83,7 @@ async fn dispatch(context: Arc<Context>, peer: IpAddr, request: Request<Incoming
         Route::Upload => handlers::upload::upload(&context, parts, target, incoming).await?,
         Route::Scanner(route) => handlers::scanner::handle(&context, parts, route, incoming).await?,
         Route::Passthrough => handlers::passthrough::pass(&context, parts, target, incoming).await?,
-        Route::Preflight => (respond::preflight(), "preflight"),
+        Route::Preflight => (respond::preflight(Surface::of(target.path())), "preflight"),
         Route::Federation => return Err(ApiError::Federation),
         Route::Unrecognized => return Err(ApiError::Unrecognized),
         Route::WrongMethod => return Err(ApiError::WrongMethod),

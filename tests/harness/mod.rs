@@ -11,7 +11,7 @@ pub use self::{
     app::{App, AppBuilder},
     clamd::Clamd,
     client::{Answer, Client, request},
-    homeserver::{Homeserver, Seen, Stored},
+    homeserver::{Homeserver, Stored},
     scripted::{Script, ScriptedClamd},
     specimens::{Sealed, eicar, encrypted_zip, marker, nested_gzip, seal},
 };

@@ -17,6 +17,7 @@ use zeroize::Zeroizing;
 
 use super::encoding;
 use crate::{
+    json,
     media::{MalformedMedia, MediaRef},
     spool::Digest,
 };
@@ -27,8 +28,10 @@ use crate::{
 pub struct EncryptedFile {
     v: String,
     url: String,
+    #[serde(deserialize_with = "json::member")]
     key: JsonWebKey,
     iv: String,
+    #[serde(deserialize_with = "json::member")]
     hashes: Hashes,
 }
 

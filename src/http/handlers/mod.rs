@@ -35,7 +35,7 @@ struct Fetched {
 async fn take_in(context: &Context, answer: Response<Incoming>) -> Result<Fetched, ApiError> {
     let (parts, incoming) = answer.into_parts();
     let bounds = &context.bounds;
-    if parts.headers.get(CONTENT_ENCODING).is_some_and(|encoding| encoding != "identity") {
+    if parts.headers.get_all(CONTENT_ENCODING).iter().any(|encoding| encoding != "identity") {
         return Err(ApiError::UpstreamAnswer("encoded although identity was asked for"));
     }
     if declared_length(&parts.headers).is_some_and(|length| length > bounds.max_media_bytes) {

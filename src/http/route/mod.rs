@@ -5,6 +5,8 @@
 //! that decodes, merges slashes, resolves dots or ignores case could take the path for a media route; if so it is
 //! refused too. Only what is media in neither view is passed through, and always exactly as it came.
 
+use std::borrow::Cow;
+
 use http::Method;
 
 use crate::media::{MalformedMedia, MediaRef};
@@ -190,39 +192,41 @@ fn scanner(rest: &[&str]) -> Found {
 /// Decodings after which a path is as plain as anyone would make it.
 const DECODINGS: usize = 4;
 
+/// Segments that [`is_media_prefix`] looks at. Further ones matter only where `..` can remove some of these.
+const DEPTH: usize = 5;
+
 /// The loose view: could some router take this path for media?
 fn is_media_like(path: &str) -> bool {
-    let mut view = path.to_owned();
+    let mut view = Cow::Borrowed(path);
     for _ in 0..=DECODINGS {
-        let segments = loosen(&view);
-        let resolved = resolve(&segments);
-        if is_media_prefix(&resolved) || is_media_prefix(&drop_dots(&segments)) {
+        let climbs = view.contains("..");
+        let segments: Vec<String> = loosen(&view).take(if climbs { usize::MAX } else { DEPTH }).collect();
+        if is_media_prefix(&resolve(&segments)) || (climbs && is_media_prefix(&without_climbing(&segments))) {
             return true;
         }
         let decoded = percent_encoding::percent_decode_str(&view).decode_utf8_lossy().into_owned();
         if decoded == view {
             return false;
         }
-        view = decoded;
+        view = Cow::Owned(decoded);
     }
     false
 }
 
-/// Segments as the most forgiving router would see them: backslash is a slash, parameters, blanks, control characters and
-/// empty segments do not count, nor does case.
-fn loosen(path: &str) -> Vec<String> {
+/// Segments as the most forgiving router would see them: backslash is a slash, parameters, blanks, control characters,
+/// single dots and empty segments do not count, nor does case.
+fn loosen(path: &str) -> impl Iterator<Item = String> {
     let bare = |segment: &str| {
         let name = segment.split([';', '?', '#']).next().unwrap_or_default();
         name.chars().filter(|c| !c.is_whitespace() && !c.is_control()).collect::<String>().to_ascii_lowercase()
     };
-    path.split(['/', '\\']).map(bare).filter(|segment| !segment.is_empty()).collect()
+    path.split(['/', '\\']).map(bare).filter(|segment| !segment.is_empty() && segment != ".")
 }
 
 fn resolve(segments: &[String]) -> Vec<&str> {
     let mut resolved = Vec::new();
     for segment in segments {
         match segment.as_str() {
-            "." => (),
             ".." => _ = resolved.pop(),
             name => resolved.push(name),
         }
@@ -230,8 +234,8 @@ fn resolve(segments: &[String]) -> Vec<&str> {
     resolved
 }
 
-fn drop_dots(segments: &[String]) -> Vec<&str> {
-    segments.iter().map(String::as_str).filter(|segment| !matches!(*segment, "." | "..")).collect()
+fn without_climbing(segments: &[String]) -> Vec<&str> {
+    segments.iter().map(String::as_str).filter(|segment| *segment != "..").collect()
 }
 
 /// Prefixes that carry media on some homeserver, in some version. Deeper segments are user data and may be called

@@ -16,6 +16,7 @@ use crate::{
         handlers::{Fetched, MAX_ERROR, take_in},
         route::Kind,
     },
+    json,
     media::MediaRef,
     upstream::{Purpose, headers::ask_for_all_of_it},
 };
@@ -99,7 +100,7 @@ async fn refusal(context: &Context, answer: Response<Incoming>) -> ApiError {
         return ApiError::NotFound;
     }
     let text = body::small(answer.into_body(), MAX_ERROR, context.bounds.stall).await.unwrap_or_default();
-    let errcode = serde_json::from_slice(&text).map(|error: MatrixError| error.errcode).unwrap_or_default();
+    let errcode = json::object(&text).map(|error: MatrixError| error.errcode).unwrap_or_default();
     match (status, errcode.as_str()) {
         (StatusCode::BAD_REQUEST, "M_UNRECOGNIZED") => ApiError::NotFound,
         (StatusCode::UNAUTHORIZED, "M_MISSING_TOKEN") => ApiError::MissingToken,

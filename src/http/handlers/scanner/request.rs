@@ -8,6 +8,7 @@ use crate::{
     body,
     crypto::attachment::{Attachment, AttachmentError, EncryptedFile},
     http::{Context, error::ApiError},
+    json,
 };
 
 /// Far above any attachment's description, in bytes.
@@ -39,16 +40,16 @@ pub(super) async fn read(context: &Context, incoming: Incoming) -> Result<Attach
 }
 
 fn unseal(context: &Context, sealed: &RawValue) -> Option<Attachment> {
-    let plaintext = context.envelope.open(&serde_json::from_str(sealed.get()).ok()?).ok()?;
-    let request: Request<'_> = serde_json::from_slice(&plaintext).ok()?;
-    let file: EncryptedFile = serde_json::from_str(request.file?.get()).ok()?;
+    let plaintext = context.envelope.open(&json::object(sealed.get().as_bytes()).ok()?).ok()?;
+    let request: Request<'_> = json::object(&plaintext).ok()?;
+    let file: EncryptedFile = json::object(request.file?.get().as_bytes()).ok()?;
     Attachment::try_from(file).ok()
 }
 
 /// What serde says of types and missing members quotes values, which may be a key; only where and what kind is told.
 fn parse<'a, T: Deserialize<'a>>(text: &'a [u8]) -> Result<T, ApiError> {
-    serde_json::from_slice(text).map_err(|error| {
-        let what = if error.is_data() { "a member is missing, given twice or of the wrong type" } else { "not JSON" };
+    json::object(text).map_err(|error| {
+        let what = if error.is_data() { "not an object with the members it must have" } else { "not JSON" };
         ApiError::MalformedJson(format!("{what} (line {} column {})", error.line(), error.column()))
     })
 }
