@@ -46,17 +46,17 @@ async fn every_family_is_there_from_the_start_and_counts() {
     }
     app.get("/_matrix/client/versions").await;
     for (series, value) in [
-        (r#"lazaret_requests_total{outcome="served",route="download"}"#, 2.0),
-        (r#"lazaret_requests_total{outcome="infected",route="download"}"#, 1.0),
-        (r#"lazaret_requests_total{outcome="passed",route="passthrough"}"#, 1.0),
-        (r#"lazaret_scans_total{engine="clamd",verdict="clean"}"#, 1.0),
-        (r#"lazaret_scans_total{engine="clamd",verdict="infected"}"#, 1.0),
-        (r#"lazaret_scan_duration_seconds_count{engine="clamd"}"#, 2.0),
-        (r#"lazaret_cache_lookups_total{result="hit"}"#, 1.0),
-        (r#"lazaret_cache_lookups_total{result="miss"}"#, 2.0),
-        (r#"lazaret_media_bytes_total{direction="download"}"#, 78.0),
-        (r#"lazaret_upstream_duration_seconds_count{purpose="media"}"#, 3.0),
-        ("lazaret_scanned_bytes_total", 73.0),
+        (r#"lazaret_requests_total{outcome="served",route="download"}"#, 2),
+        (r#"lazaret_requests_total{outcome="infected",route="download"}"#, 1),
+        (r#"lazaret_requests_total{outcome="passed",route="passthrough"}"#, 1),
+        (r#"lazaret_scans_total{engine="clamd",verdict="clean"}"#, 1),
+        (r#"lazaret_scans_total{engine="clamd",verdict="infected"}"#, 1),
+        (r#"lazaret_scan_duration_seconds_count{engine="clamd"}"#, 2),
+        (r#"lazaret_cache_lookups_total{result="hit"}"#, 1),
+        (r#"lazaret_cache_lookups_total{result="miss"}"#, 2),
+        (r#"lazaret_media_bytes_total{direction="download"}"#, 78),
+        (r#"lazaret_upstream_duration_seconds_count{purpose="media"}"#, 3),
+        ("lazaret_scanned_bytes_total", 73),
     ] {
         assert_eq!(app.metric(series).await, value, "{series}");
     }

@@ -35,7 +35,7 @@ async fn clean_media_is_served_on_every_route() {
         assert!(answer.body == body, "{route}");
         assert_eq!(homeserver.last().target, route, "forwarded exactly as it came");
     }
-    assert_eq!(app.scans("clean").await, 1.0, "one content, one scan");
+    assert_eq!(app.scans("clean").await, 1, "one content, one scan");
 }
 
 #[tokio::test]
@@ -54,7 +54,7 @@ async fn a_signature_in_the_last_byte_of_a_large_file_is_found() {
     let (homeserver, _clamd, app) = start().await;
     homeserver.put_media("m", &Stored::media(&marker(5 << 20)));
     app.get(V1).await.assert_matrix_error(403, "M_FORBIDDEN");
-    assert_eq!(app.scans("infected").await, 1.0);
+    assert_eq!(app.scans("infected").await, 1);
 }
 
 #[tokio::test]
@@ -160,7 +160,7 @@ async fn bytes_that_change_behind_an_address_are_judged_anew() {
     app.get(V1).await.assert_matrix_error(403, "M_FORBIDDEN");
     homeserver.put_media("m", &Stored::media(b"clean at first"));
     assert_eq!(app.get(V1).await.status, 200);
-    assert_eq!((app.scans("clean").await, app.scans("infected").await), (1.0, 1.0));
+    assert_eq!((app.scans("clean").await, app.scans("infected").await), (1, 1));
 }
 
 #[tokio::test]
@@ -171,9 +171,9 @@ async fn what_could_not_be_looked_into_is_refused_and_not_called_infected() {
         let answer = app.get(V1).await;
         answer.assert_matrix_error(403, "M_FORBIDDEN");
         assert!(!answer.text().contains("malware"), "{answer:?}");
-        assert_eq!(app.scans(verdict).await, 1.0);
+        assert_eq!(app.scans(verdict).await, 1);
     }
-    assert_eq!(app.scans("infected").await, 0.0);
+    assert_eq!(app.scans("infected").await, 0);
 }
 
 #[tokio::test]
@@ -236,7 +236,7 @@ async fn an_answer_that_breaks_off_or_stalls_is_not_served() {
     let never = Arc::new(Notify::new());
     homeserver.put_media("m", &Stored::media(b"").held(b"the beginning", &never, b""));
     app.get(V1).await.assert_matrix_error(502, "M_UNKNOWN");
-    assert_eq!(app.scans("clean").await, 0.0, "part of a medium is never judged");
+    assert_eq!(app.scans("clean").await, 0, "part of a medium is never judged");
 }
 
 #[tokio::test]

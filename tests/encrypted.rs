@@ -76,7 +76,7 @@ fn with_envelope(key: Curve25519PublicKey, file: &Value) -> Vec<u8> {
 }
 
 /// Scans so far that found the file clean, and infected.
-async fn scans(app: &App) -> (f64, f64) {
+async fn scans(app: &App) -> (u64, u64) {
     (app.scans("clean").await, app.scans("infected").await)
 }
 
@@ -502,7 +502,7 @@ async fn malformed_keys_ivs_and_hashes_do_not_decrypt() {
             assert_refused(&app, &body, 400, "MCS_MEDIA_FAILED_TO_DECRYPT", &what).await;
         }
     }
-    assert_eq!(scans(&app).await, (0.0, 0.0));
+    assert_eq!(scans(&app).await, (0, 0));
 }
 
 #[tokio::test]
@@ -546,7 +546,7 @@ async fn a_ciphertext_with_another_hash_is_not_decrypted() {
         let wrong = edited(&sealed.file, "/hashes/sha256", Some(other.file["hashes"]["sha256"].clone()));
         assert_refused(&app, &with_file(&wrong), 400, "MCS_MEDIA_FAILED_TO_DECRYPT", "another hash").await;
     }
-    assert_eq!(scans(&app).await, (0.0, 0.0));
+    assert_eq!(scans(&app).await, (0, 0));
 }
 
 #[tokio::test]
@@ -657,7 +657,7 @@ async fn a_known_verdict_is_told_to_nobody_whom_the_homeserver_refuses() {
         homeserver.put_media("m", &Stored::json(404, r#"{"errcode":"M_NOT_FOUND"}"#));
         assert_refused(&app, &sealed.body(), 404, "M_NOT_FOUND", "quarantined").await;
     }
-    assert_eq!(scans(&app).await, (1.0, 1.0), "the verdicts were known");
+    assert_eq!(scans(&app).await, (1, 1), "the verdicts were known");
 }
 
 /// Invariant 4, one after the other.
@@ -681,7 +681,7 @@ async fn noise_under_a_wrong_key_unlocks_nothing_in_any_order() {
                 assert_infected(&app, &sealed, &format!("in an envelope, round {round}")).await;
             }
         }
-        assert_eq!(scans(&app).await, (2.0, 1.0), "one scan for each plaintext");
+        assert_eq!(scans(&app).await, (2, 1), "one scan for each plaintext");
     }
 }
 
@@ -742,7 +742,7 @@ async fn a_scan_under_another_key_changes_nothing_of_one_under_way() {
         assert_eq!([held.as_str(), &meanwhile], expected, "right first: {right_first}");
         assert_infected(&app, &right, "afterwards").await;
         assert_clean(&app, &wrong, &sealed.ciphertext, "afterwards").await;
-        assert_eq!(scans(&app).await, (1.0, 1.0));
+        assert_eq!(scans(&app).await, (1, 1));
     }
 }
 
@@ -795,12 +795,12 @@ async fn the_same_file_under_another_key_costs_no_scan() {
     let second = put(&homeserver, b"a forwarded file", "b", 2);
     assert_eq!(app.post(SCAN, &first.body()).await.text(), CLEAN);
     let hits = r#"lazaret_cache_lookups_total{result="hit"}"#;
-    assert_eq!((app.scans("clean").await, app.metric(hits).await), (1.0, 0.0));
+    assert_eq!((app.scans("clean").await, app.metric(hits).await), (1, 0));
     assert_eq!(app.post(SCAN, &second.body()).await.text(), CLEAN);
-    assert_eq!((app.scans("clean").await, app.metric(hits).await), (1.0, 1.0));
+    assert_eq!((app.scans("clean").await, app.metric(hits).await), (1, 1));
     homeserver.put_media("c", &Stored::media(b"a forwarded file"));
     assert_eq!(app.get("/_matrix/media_proxy/unstable/scan/hs.test/c").await.text(), CLEAN);
-    assert_eq!((app.scans("clean").await, app.metric(hits).await), (1.0, 2.0), "nor does it without a key");
+    assert_eq!((app.scans("clean").await, app.metric(hits).await), (1, 2), "nor does it without a key");
 }
 
 #[tokio::test]

@@ -59,7 +59,7 @@ async fn a_clean_reply_before_all_bytes_were_sent_is_none() {
     let (homeserver, _clamd, app) = scripted(Script::Early(b"stream: OK\0")).await;
     homeserver.put_media("m", &Stored::media(&vec![1; 20 << 20]));
     app.get(NATIVE).await.assert_matrix_error(503, "M_UNKNOWN");
-    assert_eq!(app.scans("clean").await, 0.0);
+    assert_eq!(app.scans("clean").await, 0);
 }
 
 #[tokio::test]
@@ -76,7 +76,7 @@ async fn a_scan_that_takes_too_long_is_given_up() {
     let app = AppBuilder::new(&homeserver).scripted(&clamd).clamd_settings("scan_timeout: 200ms").start().await;
     homeserver.put_media("m", &Stored::media(b"a medium"));
     app.get(NATIVE).await.assert_matrix_error(503, "M_UNKNOWN");
-    assert_eq!(app.scans("error").await, 1.0);
+    assert_eq!(app.scans("error").await, 1);
 }
 
 #[tokio::test]
@@ -112,7 +112,7 @@ async fn another_backend_takes_over() {
     let app = AppBuilder::new(&homeserver).clamd(&first).clamd_over_tcp(&second).start().await;
     let up = |clamd: String| format!("lazaret_engine_up{{backend=\"{clamd}\",engine=\"clamd\"}}");
     let (first_up, second_up) = (up(first.address()), up(second.tcp_address()));
-    eventually("both are up", || async { app.metric(&first_up).await + app.metric(&second_up).await == 2.0 }).await;
+    eventually("both are up", || async { app.metric(&first_up).await + app.metric(&second_up).await == 2 }).await;
     first.kill();
     // The very first scan may still be tried on the dead one; it must be answered all the same.
     for (id, body, status) in [("a", &b"clean"[..], 200), ("b", &eicar(), 403), ("c", b"also clean", 200)] {
@@ -120,8 +120,8 @@ async fn another_backend_takes_over() {
         let path = format!("/_matrix/client/v1/media/download/hs.test/{id}");
         assert_eq!(app.get(&path).await.status, status);
     }
-    eventually("its death was noticed", || async { app.metric(&first_up).await == 0.0 }).await;
-    assert_eq!(app.metric(&second_up).await, 1.0);
+    eventually("its death was noticed", || async { app.metric(&first_up).await == 0 }).await;
+    assert_eq!(app.metric(&second_up).await, 1);
 }
 
 #[tokio::test]
@@ -144,7 +144,7 @@ async fn a_file_over_clamds_stream_limit_is_no_verdict_and_no_lost_reply() {
     for _ in 0..5 {
         app.get(NATIVE).await.assert_matrix_error(503, "M_UNKNOWN");
     }
-    assert_eq!((app.scans("clean").await, app.scans("error").await), (0.0, 5.0));
+    assert_eq!((app.scans("clean").await, app.scans("error").await), (0, 5));
 }
 
 #[tokio::test]
@@ -154,5 +154,5 @@ async fn a_file_over_clamds_file_limit_is_incomplete() {
     homeserver.put_media("m", &Stored::media(&vec![1; 2 << 20]));
     app.get(NATIVE).await.assert_matrix_error(403, "M_FORBIDDEN");
     app.get(&format!("{SCANNER}/scan/hs.test/m")).await.assert_scanner_error(403, "MCS_MEDIA_NOT_CLEAN");
-    assert_eq!((app.scans("clean").await, app.scans("incomplete").await), (0.0, 1.0));
+    assert_eq!((app.scans("clean").await, app.scans("incomplete").await), (0, 1));
 }

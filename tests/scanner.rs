@@ -56,7 +56,7 @@ fn targets(homeserver: &Homeserver, id: &str) -> Vec<String> {
 }
 
 /// Scans so far that found the file clean, and infected.
-async fn scans(app: &App) -> (f64, f64) {
+async fn scans(app: &App) -> (u64, u64) {
     (app.scans("clean").await, app.scans("infected").await)
 }
 
@@ -101,7 +101,7 @@ async fn clean_media_is_called_clean_and_served() {
         assert_eq!((answer.status.as_u16(), &answer.body[..]), (200, &b"a medium"[..]), "{route}");
         assert_eq!(answer.header("content-length"), Some("8"), "{route}");
     }
-    assert_eq!(scans(&app).await, (1.0, 0.0), "one content, one scan");
+    assert_eq!(scans(&app).await, (1, 0), "one content, one scan");
 }
 
 #[tokio::test]
@@ -373,7 +373,7 @@ async fn no_status_but_200_is_a_medium_and_no_redirect_is_followed() {
         assert_reads(&app, &remote_error(), &status.to_string()).await;
     }
     assert!(homeserver.seen().iter().all(|seen| seen.target != "/elsewhere"));
-    assert_eq!(scans(&app).await, (0.0, 0.0));
+    assert_eq!(scans(&app).await, (0, 0));
 }
 
 #[tokio::test]
@@ -395,7 +395,7 @@ async fn a_medium_that_breaks_off_or_stalls_is_never_judged() {
         homeserver.put_media("m", &Stored::media(b"").held(beginning, &never, b""));
         assert_reads(&app, &unreachable(), "stalled").await;
     }
-    assert_eq!(scans(&app).await, (0.0, 0.0));
+    assert_eq!(scans(&app).await, (0, 0));
 }
 
 #[tokio::test]

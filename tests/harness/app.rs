@@ -136,15 +136,15 @@ impl App {
         self.client.send(super::request("POST", path).header("authorization", "Bearer token"), body).await
     }
 
-    /// The value of a metric, given its name and labels as they are printed; 0 if it is not there.
-    pub async fn metric(&self, series: &str) -> f64 {
+    /// The value of a counter or gauge of whole numbers, given its name and labels as they are printed; 0 if it is not there.
+    pub async fn metric(&self, series: &str) -> u64 {
         let text = self.admin.get("/metrics").await.text();
         let value = |line: &str| line.strip_prefix(series)?.strip_prefix(' ')?.parse().ok();
-        text.lines().find_map(value).unwrap_or(0.0)
+        text.lines().find_map(value).unwrap_or(0)
     }
 
     /// Scans that ended with `verdict` so far.
-    pub async fn scans(&self, verdict: &str) -> f64 {
+    pub async fn scans(&self, verdict: &str) -> u64 {
         self.metric(&format!("lazaret_scans_total{{engine=\"clamd\",verdict=\"{verdict}\"}}")).await
     }
 

@@ -23,6 +23,6 @@ pub async fn eventually<F: Future<Output = bool>>(what: &str, mut condition: imp
             tokio::time::sleep(std::time::Duration::from_millis(10)).await;
         }
     };
-    let limit = std::time::Duration::from_secs(60);
+    let limit = std::time::Duration::from_mins(1);
     tokio::time::timeout(limit, waiting).await.unwrap_or_else(|_| panic!("not within {limit:?}: {what}"));
 }
