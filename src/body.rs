@@ -47,6 +47,9 @@ pub fn full(bytes: impl Into<Bytes>) -> Body {
 
 /// The body that a spool holds.
 pub fn spooled(spool: &Arc<Spool>) -> Body {
+    if let Some(bytes) = spool.bytes() {
+        return full(bytes.clone());
+    }
     let frames = spool.stream().map_ok(Frame::data).map_err(BoxError::from);
     StreamBody::new(frames).boxed_unsync()
 }

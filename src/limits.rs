@@ -29,7 +29,8 @@ pub struct Config {
     /// Longest wait for the next bytes of a request or response body before the transfer is cut.
     #[serde(with = "humantime_serde")]
     pub stall_timeout: Duration,
-    /// Longest wait for a request's head.
+    /// Longest wait for a request's head, and so for the next request on an idle connection: longer than front proxies
+    /// keep idle connections to us (nginx: 60 s), so that it is they who close them.
     #[serde(with = "humantime_serde")]
     pub head_timeout: Duration,
 }
@@ -42,7 +43,7 @@ impl Default for Config {
             max_connections: NonZeroUsize::new(8192).expect("not zero"),
             memory_bytes: ByteSize::mib(256),
             stall_timeout: Duration::from_secs(30),
-            head_timeout: Duration::from_secs(15),
+            head_timeout: Duration::from_secs(75),
         }
     }
 }
@@ -89,6 +90,14 @@ impl Charge {
             self.bytes += bytes;
         }
         taken
+    }
+}
+
+impl Charge {
+    /// An empty charge on the same budget.
+    #[must_use]
+    pub fn sibling(&self) -> Self {
+        self.budget.open()
     }
 }
 

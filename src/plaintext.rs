@@ -1,11 +1,11 @@
 //! What an engine is given to look at: exact bytes that can be read again and again.
 
-use std::{fmt, io, os::fd::AsFd, pin::pin, sync::Arc};
+use std::{fmt, io, pin::pin, sync::Arc};
 
 use bytes::Bytes;
 use futures_util::{Stream, TryStreamExt};
 
-use crate::spool::Spool;
+use crate::spool::{Descriptor, Spool};
 
 /// Deciphers consecutive pieces of a ciphertext in place, from its start.
 pub type Keystream = Box<dyn FnMut(&mut [u8]) + Send>;
@@ -43,10 +43,10 @@ impl Plaintext {
     }
 
     /// A descriptor whose file is exactly the plaintext, if there is one.
-    pub fn descriptor(&self) -> Option<impl AsFd + '_> {
+    pub fn descriptor(&self) -> io::Result<Option<Descriptor<'_>>> {
         match self {
-            Self::Held(spool) => Some(&**spool),
-            Self::Keyed { .. } => None,
+            Self::Held(spool) => spool.descriptor(),
+            Self::Keyed { .. } => Ok(None),
         }
     }
 

@@ -46,7 +46,7 @@ async fn the_plaintext_of_an_attachment_is_on_no_disk() {
         }
         assert_eq!(clamd.received.borrow()[0], TEXT, "the engine has the plaintext");
         let held = held_below(app.dir.path());
-        assert_eq!(held, [sealed.ciphertext.clone()], "and the disk has the ciphertext and nothing else");
+        assert_eq!(held, std::slice::from_ref(&sealed.ciphertext), "and the disk has the ciphertext and nothing else");
         finish.notify_one();
         assert_eq!(scanning.await.json()["clean"], true);
     }

@@ -38,8 +38,8 @@ async fn a_full_spool_is_said_and_emptied() {
     let settings = "limits: {max_media_bytes: 100KiB, memory_bytes: 0}\nspool: {dir: DIR/spool, max_bytes: 100KiB}";
     let app = AppBuilder::new(&homeserver).clamd(&clamd).with(settings).start().await;
     let rest = Arc::new(Notify::new());
-    homeserver.put_media("big", &Stored::media(b"").held(&[1; 60_000], &rest, &[1; 10_000]));
-    homeserver.put_media("m", &Stored::media(&[2; 60_000]));
+    homeserver.put_media("big", &Stored::media(b"").held(&vec![1; 60_000], &rest, &[1; 10_000]));
+    homeserver.put_media("m", &Stored::media(&vec![2; 60_000]));
     let first = app.get("/_matrix/client/v1/media/download/hs.test/big");
     tokio::pin!(first);
     let taken = || async { app.metric("lazaret_spool_disk_bytes").await >= 60_000 };

@@ -1,6 +1,6 @@
 //! Antivirus engines.
 //!
-//! An engine either gives a [`Verdict`](crate::verdict::Verdict) on exact bytes or fails with an [`EngineError`]. There is
+//! An engine either gives a [`Verdict`] on exact bytes or fails with an [`EngineError`]. There is
 //! no third way: silence, a closed socket or an unknown reply is a failure, and a failure is neither clean nor infected.
 //! To add an engine, implement [`Engine`] in a module of its own and build it in `app`.
 

@@ -2,18 +2,18 @@
 
 use std::{
     fs::File,
-    io::{self, Seek, Write},
+    io::{self, Write},
     sync::Arc,
 };
 
 use sha2::{Digest as _, Sha256};
 use ulid::Ulid;
 
-use super::{Spool, Spooler, Tier, memory};
+use super::{Place, Spool, Spooler, memory};
 use crate::limits::Charge;
 
 /// Bytes gathered before they are written to disk, so that a write on a blocking thread is worth its way.
-const WRITE_SIZE: usize = 256 * 1024;
+const WRITE_SIZE: usize = 128 * 1024;
 
 /// Why a body could not be spooled.
 #[derive(Debug, thiserror::Error)]
@@ -42,24 +42,31 @@ impl From<io::Error> for SpoolError {
 pub struct Filling {
     spooler: Arc<Spooler>,
     max: u64,
-    id: Ulid,
-    file: Arc<File>,
-    tier: Tier,
+    /// Largest body to be held in memory.
+    threshold: u64,
+    place: Growing,
     charge: Charge,
     charged: u64,
     len: u64,
     hash: Sha256,
-    /// Bytes on their way to disk.
-    pending: Vec<u8>,
+}
+
+enum Growing {
+    Heap(Vec<u8>),
+    /// The file, and bytes on their way to it.
+    Disk(Arc<File>, Vec<u8>),
 }
 
 impl Filling {
-    pub(super) fn begin(spooler: Arc<Spooler>, max: u64) -> io::Result<Self> {
-        let id = Ulid::generate();
-        let file = Arc::new(memory::create(id)?);
-        let charge = spooler.memory.open();
-        let (hash, pending) = (Sha256::new(), Vec::new());
-        Ok(Self { spooler, max, id, file, tier: Tier::Memory, charge, charged: 0, len: 0, hash, pending })
+    /// A body that is expected to become larger than memory takes goes to disk from its first byte, and one that is not
+    /// gets its memory at once; an expectation that proves wrong does no harm.
+    pub(super) fn begin(spooler: Arc<Spooler>, max: u64, expected: Option<u64>) -> Self {
+        let (charge, hash) = (spooler.memory.open(), Sha256::new());
+        let fits = |len: &u64| *len <= spooler.threshold.min(max);
+        let threshold = if expected.is_some_and(|len| !fits(&len)) { 0 } else { spooler.threshold };
+        let reserved = expected.filter(fits).and_then(|len| usize::try_from(len).ok()).unwrap_or(0);
+        let place = Growing::Heap(Vec::with_capacity(reserved));
+        Self { spooler, max, threshold, place, charge, charged: 0, len: 0, hash }
     }
 
     /// Appends bytes.
@@ -68,19 +75,19 @@ impl Filling {
         if len > self.max {
             return Err(SpoolError::TooLarge);
         }
-        if self.tier == Tier::Memory && !self.stays_in_memory(len) {
+        if matches!(self.place, Growing::Heap(_)) && !self.stays_in_memory(len) {
             self.move_to_disk().await?;
-        }
-        if self.tier == Tier::Disk && !self.charge.grow(bytes.len() as u64) {
-            return Err(SpoolError::Full);
         }
         self.len = len;
         self.hash.update(bytes);
-        match self.tier {
-            Tier::Memory => (&*self.file).write_all(bytes)?,
-            Tier::Disk => {
-                self.pending.extend_from_slice(bytes);
-                if self.pending.len() >= WRITE_SIZE {
+        match &mut self.place {
+            Growing::Heap(body) => body.extend_from_slice(bytes),
+            Growing::Disk(_, pending) => {
+                if !self.charge.grow(bytes.len() as u64) {
+                    return Err(SpoolError::Full);
+                }
+                pending.extend_from_slice(bytes);
+                if pending.len() >= WRITE_SIZE {
                     self.flush().await?;
                 }
             }
@@ -91,18 +98,20 @@ impl Filling {
     /// Completes the body.
     pub async fn finish(mut self) -> Result<Spool, SpoolError> {
         self.flush().await?;
-        let Self { id, file, tier, charge, len, hash, .. } = self;
-        let file = Arc::into_inner(file).ok_or_else(|| io::Error::other("a write is still under way"))?;
-        if tier == Tier::Memory {
-            memory::seal(&file)?;
-        }
-        Ok(Spool { id, file, len, digest: hash.finalize().into(), tier, _charge: charge })
+        let Self { place, charge, len, hash, .. } = self;
+        let place = match place {
+            Growing::Heap(body) => Place::Heap(body.into()),
+            Growing::Disk(file, _) => {
+                Place::Disk(Arc::into_inner(file).ok_or_else(|| io::Error::other("a write is still under way"))?)
+            }
+        };
+        Ok(Spool { id: Ulid::generate(), place, len, digest: hash.finalize().into(), charge })
     }
 
     /// True, and charged, if a body of `len` bytes may still be in memory.
     fn stays_in_memory(&mut self, len: u64) -> bool {
         let wanted = memory::charged(len);
-        let stays = len <= self.spooler.threshold && self.charge.grow(wanted - self.charged);
+        let stays = len <= self.threshold && self.charge.grow(wanted - self.charged);
         if stays {
             self.charged = wanted;
         }
@@ -114,27 +123,29 @@ impl Filling {
         if !charge.grow(self.len) {
             return Err(SpoolError::Full);
         }
-        let (dir, memory) = (self.spooler.dir.clone(), Arc::clone(&self.file));
-        let copy = move || -> io::Result<File> {
-            let mut disk = tempfile::tempfile_in(dir)?;
-            let mut memory = &*memory;
-            memory.rewind()?;
-            io::copy(&mut memory, &mut disk)?;
-            Ok(disk)
-        };
-        self.file = Arc::new(tokio::task::spawn_blocking(copy).await.map_err(io::Error::from)??);
-        (self.tier, self.charge) = (Tier::Disk, charge);
-        Ok(())
+        let dir = self.spooler.dir.clone();
+        let file = tokio::task::spawn_blocking(move || tempfile::tempfile_in(dir)).await.map_err(io::Error::from)??;
+        let begun = Growing::Disk(Arc::new(file), Vec::new());
+        if let (Growing::Heap(body), Growing::Disk(_, pending)) =
+            (std::mem::replace(&mut self.place, begun), &mut self.place)
+        {
+            *pending = body;
+        }
+        self.charge = charge;
+        self.flush().await
     }
 
     async fn flush(&mut self) -> Result<(), SpoolError> {
-        if self.pending.is_empty() {
+        let Growing::Disk(file, pending) = &mut self.place else { return Ok(()) };
+        if pending.is_empty() {
             return Ok(());
         }
-        let (pending, file) = (std::mem::take(&mut self.pending), Arc::clone(&self.file));
-        let write = move || (&*file).write_all(&pending).map(|()| pending);
-        self.pending = tokio::task::spawn_blocking(write).await.map_err(io::Error::from)??;
-        self.pending.clear();
+        let (bytes, into) = (std::mem::take(pending), Arc::clone(file));
+        let write = move || (&*into).write_all(&bytes).map(|()| bytes);
+        let mut written = tokio::task::spawn_blocking(write).await.map_err(io::Error::from)??;
+        written.clear();
+        written.shrink_to(WRITE_SIZE);
+        *pending = written;
         Ok(())
     }
 }

@@ -1,10 +1,11 @@
 //! Bounded bodies: hashed while they are written, in memory while small, in an unlinked file when not, read as often as
 //! needed.
 //!
-//! A body in memory is a sealed memfd, so a finished [`Spool`] always is one file descriptor: the same one that a local
-//! clamd scans and that the client is served from. Memory and disk are two budgets; a small body that finds no memory
-//! left goes to disk, a body that finds no disk left is refused. A spool directory on tmpfs is memory too, but is
-//! charged as disk.
+//! Small bodies are on the heap, since most are served from a known verdict and are never scanned; one that is scanned is
+//! copied into a sealed memory file for as long as a local clamd has its descriptor. Large ones are in a file, and that
+//! file's descriptor is what clamd scans and what the client is served from. Plaintext of attachments is in a sealed
+//! memory file whatever its size. Memory and disk are two budgets; a small body that finds no memory left goes to disk,
+//! a body that finds no disk left is refused. A spool directory on tmpfs is memory too, but is charged as disk.
 
 mod fill;
 mod memory;
@@ -89,9 +90,9 @@ impl Spooler {
         registry.register(Box::new(disk))
     }
 
-    /// Starts a body of at most `max` bytes.
-    pub fn begin(self: &Arc<Self>, max: u64) -> io::Result<Filling> {
-        Filling::begin(Arc::clone(self), max)
+    /// Starts a body of at most `max` bytes, `expected` to have so many.
+    pub fn begin(self: &Arc<Self>, max: u64, expected: Option<u64>) -> Filling {
+        Filling::begin(Arc::clone(self), max, expected)
     }
 
     /// Holds a body of `len` bytes in memory whatever its size: for what must not touch a disk. `write` is called once
@@ -109,38 +110,54 @@ impl Spooler {
         let mut file = memory::create(id)?;
         let digest = write(&mut file)?;
         memory::seal(&file)?;
-        Ok(Some(Spool { id, file, len, digest, tier: Tier::Memory, _charge: charge }))
+        Ok(Some(Spool { id, place: Place::Memory(file), len, digest, charge }))
     }
 }
 
 /// Where a body lies.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Tier {
-    Memory,
-    Disk,
+#[derive(Debug)]
+enum Place {
+    /// Small: read and served without a system call.
+    Heap(Bytes),
+    /// A sealed memory file.
+    Memory(File),
+    /// A file without a name.
+    Disk(File),
 }
 
 /// A complete body that no longer changes.
 #[derive(Debug)]
 pub struct Spool {
     id: Ulid,
-    file: File,
+    place: Place,
     len: u64,
     digest: Digest,
-    tier: Tier,
-    _charge: Charge,
+    charge: Charge,
+}
+
+/// A descriptor whose file is exactly a body.
+pub enum Descriptor<'a> {
+    /// The spool's own.
+    Own(BorrowedFd<'a>),
+    /// That of a sealed copy in memory, paid for by the budget.
+    Copy(File, Charge),
+}
+
+impl AsFd for Descriptor<'_> {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        match self {
+            Self::Own(fd) => *fd,
+            Self::Copy(file, _) => file.as_fd(),
+        }
+    }
 }
 
 impl Spool {
     /// A few bytes in memory, outside any budget: specimens.
-    pub fn of(bytes: &[u8]) -> io::Result<Self> {
-        let id = Ulid::generate();
-        let mut file = memory::create(id)?;
-        file.write_all(bytes)?;
-        memory::seal(&file)?;
-        let charge = ByteBudget::new(0).open();
-        let digest = Sha256::digest(bytes).into();
-        Ok(Self { id, file, len: bytes.len() as u64, digest, tier: Tier::Memory, _charge: charge })
+    pub fn of(bytes: &[u8]) -> Self {
+        let charge = ByteBudget::new(u64::MAX).open();
+        let (digest, place) = (Sha256::digest(bytes).into(), Place::Heap(Bytes::copy_from_slice(bytes)));
+        Self { id: Ulid::generate(), place, len: bytes.len() as u64, digest, charge }
     }
 
     /// A random name. clamd sees it as the name of the memfd, so that its log can be joined with ours without naming a medium.
@@ -181,12 +198,37 @@ impl Spool {
         })
     }
 
-    /// The piece that starts at `at`; empty at the end. Pages of a memfd are always there; reads of a file may wait for
-    /// the disk and so leave the async threads.
+    /// The whole body, if it is on the heap.
+    pub fn bytes(&self) -> Option<&Bytes> {
+        match &self.place {
+            Place::Heap(bytes) => Some(bytes),
+            Place::Memory(_) | Place::Disk(_) => None,
+        }
+    }
+
+    /// A descriptor to pass to an engine on this machine. `Ok(None)` if the memory budget has no room for the copy that
+    /// a body on the heap needs.
+    pub fn descriptor(&self) -> io::Result<Option<Descriptor<'_>>> {
+        let bytes = match &self.place {
+            Place::Memory(file) | Place::Disk(file) => return Ok(Some(Descriptor::Own(file.as_fd()))),
+            Place::Heap(bytes) => bytes,
+        };
+        let mut charge = self.charge.sibling();
+        if !charge.grow(memory::charged(self.len)) {
+            return Ok(None);
+        }
+        let mut file = memory::create(self.id)?;
+        file.write_all(bytes)?;
+        memory::seal(&file)?;
+        Ok(Some(Descriptor::Copy(file, charge)))
+    }
+
+    /// The piece that starts at `at`; empty at the end. Memory is always there; reads of a file may wait for the disk and
+    /// so leave the async threads.
     pub async fn read_piece(self: &Arc<Self>, at: u64) -> io::Result<BytesMut> {
-        match self.tier {
-            Tier::Memory => self.read_piece_blocking(at),
-            Tier::Disk => {
+        match self.place {
+            Place::Heap(_) | Place::Memory(_) => self.read_piece_blocking(at),
+            Place::Disk(_) => {
                 let spool = Arc::clone(self);
                 tokio::task::spawn_blocking(move || spool.read_piece_blocking(at)).await?
             }
@@ -195,16 +237,18 @@ impl Spool {
 
     /// As [`Spool::read_piece`], for callers on a blocking thread.
     pub fn read_piece_blocking(&self, at: u64) -> io::Result<BytesMut> {
-        let left = usize::try_from(self.len.saturating_sub(at)).unwrap_or(READ_SIZE);
-        let mut piece = BytesMut::zeroed(left.min(READ_SIZE));
-        self.file.read_exact_at(&mut piece, at)?;
-        Ok(piece)
-    }
-}
-
-impl AsFd for Spool {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.file.as_fd()
+        let left = usize::try_from(self.len.saturating_sub(at)).unwrap_or(READ_SIZE).min(READ_SIZE);
+        match &self.place {
+            Place::Heap(bytes) => {
+                let begin = bytes.len().min(usize::try_from(at).unwrap_or(usize::MAX));
+                Ok(BytesMut::from(&bytes[begin..begin + left]))
+            }
+            Place::Memory(file) | Place::Disk(file) => {
+                let mut piece = BytesMut::zeroed(left);
+                file.read_exact_at(&mut piece, at)?;
+                Ok(piece)
+            }
+        }
     }
 }
 
@@ -225,11 +269,15 @@ mod tests {
     }
 
     async fn fill(spooler: &Arc<Spooler>, body: &[u8], piece: usize) -> Result<Arc<Spool>, SpoolError> {
-        let mut filling = spooler.begin(1 << 20)?;
+        let mut filling = spooler.begin(1 << 20, None);
         for chunk in body.chunks(piece) {
             filling.write(chunk).await?;
         }
         Ok(Arc::new(filling.finish().await?))
+    }
+
+    fn is_on_disk(spool: &Spool) -> bool {
+        matches!(spool.place, Place::Disk(_))
     }
 
     async fn read(spool: &Arc<Spool>) -> Vec<u8> {
@@ -247,9 +295,13 @@ mod tests {
     async fn bodies_on_both_tiers_read_back_as_written() {
         let (_dir, spooler) = spooler(10_000, 1 << 20, 1 << 20);
         let body: Vec<u8> = (0..700_000_u32).map(|i| (i % 251) as u8).collect();
-        for (len, tier) in [(0, Tier::Memory), (10_000, Tier::Memory), (10_001, Tier::Disk), (700_000, Tier::Disk)] {
+        for (len, on_disk) in [(0, false), (10_000, false), (10_001, true), (700_000, true)] {
             let spool = fill(&spooler, &body[..len], 4_321).await.unwrap();
-            assert_eq!((spool.tier, spool.len()), (tier, len as u64));
+            assert_eq!((is_on_disk(&spool), spool.len()), (on_disk, len as u64));
+            let file = File::from(spool.descriptor().unwrap().unwrap().as_fd().try_clone_to_owned().unwrap());
+            let mut read_by_others = vec![0; len];
+            file.read_exact_at(&mut read_by_others, 0).unwrap();
+            assert_eq!(read_by_others, body[..len]);
             assert_eq!(read(&spool).await, body[..len]);
             assert_eq!(spool.digest()[..], Sha256::digest(&body[..len])[..]);
         }
@@ -257,11 +309,22 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_wrong_expectation_does_no_harm() {
+        let (_dir, spooler) = spooler(10_000, 1 << 20, 1 << 20);
+        for (expected, len) in [(5, 20_000), (20_000, 5), (u64::MAX, 5), (0, 5), (5, 0)] {
+            let mut filling = spooler.begin(1 << 20, Some(expected));
+            filling.write(&vec![3; len]).await.unwrap();
+            let spool = Arc::new(filling.finish().await.unwrap());
+            assert_eq!(read(&spool).await, vec![3; len]);
+        }
+    }
+
+    #[tokio::test]
     async fn a_small_body_goes_to_disk_when_memory_is_used_up() {
         let (_dir, spooler) = spooler(10_000, 8_192, 1 << 20);
         let first = fill(&spooler, &[1; 8_000], 500).await.unwrap();
         let second = fill(&spooler, &[2; 8_000], 500).await.unwrap();
-        assert_eq!((first.tier, second.tier), (Tier::Memory, Tier::Disk));
+        assert_eq!((is_on_disk(&first), is_on_disk(&second)), (false, true));
         assert_eq!(read(&second).await, [2; 8_000]);
     }
 
@@ -274,11 +337,22 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_finished_memory_body_can_no_longer_be_changed() {
+    async fn nobody_can_change_what_is_passed_on() {
         let (_dir, spooler) = spooler(10_000, 1 << 20, 1 << 20);
-        let spool = fill(&spooler, b"sealed", 6).await.unwrap();
-        assert!(spool.file.write_at(b"X", 0).is_err());
-        assert!(spool.file.set_len(0).is_err());
+        let copied = fill(&spooler, b"sealed", 6).await.unwrap();
+        let held = spooler.hold_in_memory(6, |file| file.write_all(b"sealed").map(|()| [0; 32])).unwrap().unwrap();
+        for spool in [&*copied, &held] {
+            let file = File::from(spool.descriptor().unwrap().unwrap().as_fd().try_clone_to_owned().unwrap());
+            assert!(file.write_at(b"X", 0).is_err());
+            assert!(file.set_len(0).is_err());
+        }
+    }
+
+    #[tokio::test]
+    async fn a_copy_for_an_engine_is_paid_for() {
+        let (_dir, spooler) = spooler(10_000, 4_096, 1 << 20);
+        let spool = fill(&spooler, b"small", 5).await.unwrap();
+        assert!(spool.descriptor().unwrap().is_none(), "the body itself took all there was");
     }
 
     #[test]

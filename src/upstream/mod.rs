@@ -23,6 +23,9 @@ use tokio::time::{Instant, timeout};
 pub use self::url::BaseUrl;
 use crate::body::Body;
 
+/// Most that is read ahead of a body at a time, in bytes; it is there once for each request under way.
+const READ_BUFFER: usize = 64 * 1024;
+
 /// `homeserver` section of the configuration.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -113,6 +116,7 @@ impl Upstream {
         let client = Client::builder(TokioExecutor::new())
             .pool_timer(TokioTimer::new())
             .pool_idle_timeout(Duration::from_mins(1))
+            .http1_max_buf_size(READ_BUFFER)
             .build(connector);
         let latency =
             histogram_opts!("lazaret_upstream_duration_seconds", "Time to the head of the homeserver's answer.");

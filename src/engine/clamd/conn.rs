@@ -66,7 +66,11 @@ pub(super) async fn scan(address: &Address, transfer: Transfer, plaintext: &Plai
     match address {
         Address::Unix(path) => {
             let stream = connect(UnixStream::connect(path)).await?;
-            match plaintext.descriptor().filter(|_| transfer == Transfer::Descriptor) {
+            let descriptor = match transfer {
+                Transfer::Descriptor => plaintext.descriptor().map_err(ConnError::Spool)?,
+                Transfer::Stream => None,
+            };
+            match descriptor {
                 Some(file) => fildes(stream, file.as_fd()).await,
                 None => instream(stream, plaintext).await,
             }

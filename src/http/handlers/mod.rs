@@ -38,11 +38,11 @@ async fn take_in(context: &Context, answer: Response<Incoming>) -> Result<Fetche
     if parts.headers.get_all(CONTENT_ENCODING).iter().any(|encoding| encoding != "identity") {
         return Err(ApiError::UpstreamAnswer("encoded although identity was asked for"));
     }
-    if declared_length(&parts.headers).is_some_and(|length| length > bounds.max_media_bytes) {
+    let declared = declared_length(&parts.headers);
+    if declared.is_some_and(|length| length > bounds.max_media_bytes) {
         return Err(ApiError::Refused(Refusal::Oversize));
     }
-    let filling =
-        context.spooler.begin(bounds.max_media_bytes).map_err(|error| ApiError::Internal(error.to_string()))?;
+    let filling = context.spooler.begin(bounds.max_media_bytes, declared);
     let spool = body::receive(incoming, filling, bounds.stall).await.map_err(ApiError::from_upstream)?;
     context.metrics.took_in("download", spool.len());
     Ok(Fetched { headers: parts.headers, spool: Arc::new(spool) })

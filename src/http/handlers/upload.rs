@@ -21,11 +21,11 @@ use crate::{
 pub(crate) async fn upload(context: &Context, mut parts: Parts, target: PathAndQuery, incoming: Incoming) -> Handled {
     let bounds = &context.bounds;
     check_encoding(&parts.headers)?;
-    if declared_length(&parts.headers).is_some_and(|length| length > bounds.max_media_bytes) {
+    let declared = declared_length(&parts.headers);
+    if declared.is_some_and(|length| length > bounds.max_media_bytes) {
         return Err(ApiError::UploadTooLarge);
     }
-    let filling =
-        context.spooler.begin(bounds.max_media_bytes).map_err(|error| ApiError::Internal(error.to_string()))?;
+    let filling = context.spooler.begin(bounds.max_media_bytes, declared);
     let spool = Arc::new(body::receive(incoming, filling, bounds.stall).await.map_err(ApiError::from_request)?);
     context.metrics.took_in("upload", spool.len());
     inspect(context, None, &spool, None).await?;
