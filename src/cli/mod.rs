@@ -13,6 +13,10 @@ use crate::{
     telemetry,
 };
 
+/// Threads for decryption and the disk. Both are done with a piece in well under a millisecond, so a few are enough; each
+/// keeps memory of its own.
+const BLOCKING_THREADS: usize = 16;
+
 /// Quarantine station for Matrix media.
 #[derive(Debug, Parser)]
 #[command(version, about, arg_required_else_help = true)]
@@ -63,7 +67,8 @@ fn serve(args: &ConfigArgs) -> anyhow::Result<ExitCode> {
     for warning in config.warnings() {
         tracing::warn!("{warning}");
     }
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().max_blocking_threads(BLOCKING_THREADS).enable_all().build()?;
     let finished = runtime.block_on(async {
         let stops = lifecycle::signals()?;
         let app = App::build(config).await?;
