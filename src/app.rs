@@ -42,7 +42,7 @@ impl App {
         let spool_dir = || format!("spool.dir {} cannot be used", config.spool.dir.display());
         let spooler = Arc::new(Spooler::open(&config.spool, config.limits.memory_bytes).with_context(spool_dir)?);
         spooler.register(&registry)?;
-        let engine: Arc<dyn Engine> = Arc::new(Clamd::new(&config.clamd, &registry)?);
+        let engine: Arc<dyn Engine> = Arc::new(Clamd::new(&config.clamd, &spooler, &registry)?);
         let url = config.homeserver.url.clone().context("homeserver.url is not set")?;
         let upstream = Upstream::new(url, &config.homeserver, &registry)?;
         let stages = Stages {
@@ -53,13 +53,15 @@ impl App {
             spooler: Arc::clone(&spooler),
             scan_timeout: config.clamd.scan_timeout,
         };
+        let bounds = http::Bounds::new(&config.limits);
+        bounds.register(&config.limits, &registry)?;
         let context = http::Context {
             upstream,
             inspector: Inspector::new(stages, lifecycle.tasks().clone()),
             spooler,
             envelope,
             trusted: config.trusted_proxies,
-            bounds: http::Bounds::new(&config.limits),
+            bounds,
             metrics: http::Metrics::register(&registry)?,
         };
         Ok(Self {

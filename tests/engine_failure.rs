@@ -156,3 +156,15 @@ async fn a_file_over_clamds_file_limit_is_incomplete() {
     app.get(&format!("{SCANNER}/scan/hs.test/m")).await.assert_scanner_error(403, "MCS_MEDIA_NOT_CLEAN");
     assert_eq!((app.scans("clean").await, app.scans("incomplete").await), (0, 1));
 }
+
+/// As under a security module that lets clamd read some directories only.
+#[tokio::test]
+async fn a_clamd_that_may_not_read_what_it_is_handed_gets_a_stream() {
+    let homeserver = Homeserver::start().await;
+    let clamd = ScriptedClamd::start_without_descriptors(Script::Reply(b"stream: OK\0"));
+    let app = AppBuilder::new(&homeserver).scripted(&clamd).start().await;
+    let body = vec![8; 2 << 20];
+    homeserver.put_media("m", &Stored::media(&body));
+    assert_eq!(app.get(NATIVE).await.status, 200);
+    assert!(clamd.received.borrow().as_slice() == [body]);
+}

@@ -86,8 +86,12 @@ impl EnvelopeKey {
     fn create(path: &Path) -> Result<Self, SecretError> {
         let mut secret = Zeroizing::new([0; 32]);
         getrandom::fill(&mut *secret).map_err(|error| SecretError::Create(path.to_owned(), error.into()))?;
-        write_new(path, &secret).map_err(|error| SecretError::Create(path.to_owned(), error))?;
-        Ok(Self::new(&secret))
+        match write_new(path, &secret) {
+            Ok(()) => Ok(Self::new(&secret)),
+            // Another process was faster; both must publish the same key.
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Self::load(path),
+            Err(error) => Err(SecretError::Create(path.to_owned(), error)),
+        }
     }
 
     fn new(secret: &[u8; 32]) -> Self {

@@ -14,7 +14,6 @@ pub struct Metrics {
     durations: HistogramVec,
     bytes: IntCounterVec,
     in_flight: IntGauge,
-    pub(super) connections: IntGauge,
 }
 
 impl Metrics {
@@ -32,7 +31,6 @@ impl Metrics {
             durations: HistogramVec::new(durations, &["route"])?,
             bytes: IntCounterVec::new(bytes, &["direction"])?,
             in_flight: IntGauge::new("lazaret_requests_in_flight", "Requests whose answer has not begun.")?,
-            connections: IntGauge::new("lazaret_connections", "Open connections of clients.")?,
         };
         for direction in ["download", "upload"] {
             metrics.bytes.with_label_values(&[direction]);
@@ -41,7 +39,6 @@ impl Metrics {
         registry.register(Box::new(metrics.durations.clone()))?;
         registry.register(Box::new(metrics.bytes.clone()))?;
         registry.register(Box::new(metrics.in_flight.clone()))?;
-        registry.register(Box::new(metrics.connections.clone()))?;
         Ok(metrics)
     }
 

@@ -11,6 +11,7 @@ mod service;
 use std::{net::SocketAddr, num::NonZeroUsize, sync::Arc, time::Duration};
 
 use ipnet::IpNet;
+use prometheus::{PullingGauge, Registry};
 use serde::Deserialize;
 use tokio::sync::Semaphore;
 
@@ -53,10 +54,10 @@ pub struct Context {
 /// The bounds that handlers keep.
 pub struct Bounds {
     max_media_bytes: u64,
-    max_connections: NonZeroUsize,
     stall: Duration,
     head: Duration,
     requests: Arc<Semaphore>,
+    connections: Arc<Semaphore>,
 }
 
 impl Bounds {
@@ -64,10 +65,22 @@ impl Bounds {
     pub fn new(limits: &limits::Config) -> Self {
         Self {
             max_media_bytes: limits.max_media_bytes.as_u64(),
-            max_connections: limits.max_connections,
             stall: limits.stall_timeout,
             head: limits.head_timeout,
             requests: Arc::new(Semaphore::new(limits.max_media_requests.get())),
+            connections: Arc::new(Semaphore::new(limits.max_connections.get())),
         }
+    }
+
+    /// Registers gauges of the places taken.
+    pub fn register(&self, limits: &limits::Config, registry: &Registry) -> prometheus::Result<()> {
+        let gauge = |name, help, places: &Arc<Semaphore>, total: NonZeroUsize| {
+            let places = Arc::clone(places);
+            let taken = move || total.get().saturating_sub(places.available_permits()) as f64;
+            registry.register(Box::new(PullingGauge::new(name, help, Box::new(taken))?))
+        };
+        let help = "Requests on scanned routes, until their answer was sent.";
+        gauge("lazaret_media_requests", help, &self.requests, limits.max_media_requests)?;
+        gauge("lazaret_connections", "Open connections of clients.", &self.connections, limits.max_connections)
     }
 }

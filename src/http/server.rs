@@ -9,7 +9,6 @@ use hyper_util::{
 };
 use tokio::{
     net::{TcpListener, TcpStream},
-    sync::Semaphore,
     time::sleep,
 };
 use tokio_io_timeout::TimeoutStream;
@@ -28,18 +27,15 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// Serves until the listener is to be closed. Connections are tasks of `lifecycle` and may outlive this.
 pub async fn serve(listener: TcpListener, context: Arc<Context>, lifecycle: Lifecycle) {
-    let places = Arc::new(Semaphore::new(context.bounds.max_connections.get()));
     let builder = Arc::new(builder(&context));
     let accepting = async {
         loop {
-            let place = Arc::clone(&places).acquire_owned().await.expect("never closed");
             let (stream, peer) = accept(&listener).await;
+            let place = Arc::clone(&context.bounds.connections).acquire_owned().await.expect("never closed");
             let (context, builder, watched) = (Arc::clone(&context), Arc::clone(&builder), lifecycle.clone());
             lifecycle.tasks().spawn(async move {
                 let _place = place;
-                context.metrics.connections.inc();
                 connection(stream, peer, &builder, &context, &watched).await;
-                context.metrics.connections.dec();
             });
         }
     };

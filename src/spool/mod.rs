@@ -95,6 +95,13 @@ impl Spooler {
         Filling::begin(Arc::clone(self), max, expected)
     }
 
+    /// A few bytes on disk, outside any budget: specimens.
+    pub fn specimen_on_disk(&self, bytes: &[u8]) -> io::Result<Spool> {
+        let mut file = tempfile::tempfile_in(&self.dir)?;
+        file.write_all(bytes)?;
+        Ok(Spool { place: Place::Disk(file), ..Spool::of(bytes) })
+    }
+
     /// Holds a body of `len` bytes in memory whatever its size: for what must not touch a disk. `write` is called once
     /// with the file to fill; it blocks. `Ok(None)` if the memory budget has no room.
     pub fn hold_in_memory(

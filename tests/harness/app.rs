@@ -106,6 +106,13 @@ impl AppBuilder {
     }
 }
 
+/// An application with the settings of [`AppBuilder`], between a fake homeserver and a real clamd.
+pub async fn start() -> (Homeserver, Clamd, App) {
+    let (homeserver, clamd) = (Homeserver::start().await, Clamd::start().await);
+    let app = AppBuilder::new(&homeserver).clamd(&clamd).start().await;
+    (homeserver, clamd, app)
+}
+
 /// A running application. Its connections end with the test.
 pub struct App {
     /// Speaks to its public side.

@@ -4,14 +4,16 @@ mod app;
 mod clamd;
 mod client;
 mod homeserver;
+mod scanner;
 mod scripted;
 mod specimens;
 
 pub use self::{
-    app::{App, AppBuilder},
+    app::{App, AppBuilder, start},
     clamd::Clamd,
     client::{Answer, Client, request},
     homeserver::{Homeserver, Stored},
+    scanner::{CLEAN, INFECTED, MALFORMED, scans},
     scripted::{Script, ScriptedClamd},
     specimens::{Sealed, eicar, encrypted_zip, marker, nested_gzip, seal},
 };

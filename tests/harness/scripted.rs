@@ -1,17 +1,17 @@
 //! A clamd that passes its canaries and then says of media whatever the test wants.
 
-use std::{
-    net::SocketAddr,
-    sync::{Arc, Mutex},
-};
+use std::sync::{Arc, Mutex};
 
 use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
-    net::{TcpListener, TcpStream},
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
+    net::{TcpListener, UnixListener},
     sync::{Notify, watch},
 };
 
 use super::eicar;
+
+/// Media in the order of their arrival.
+type Media = Vec<Vec<u8>>;
 
 /// What it does with a medium.
 #[derive(Clone)]
@@ -28,27 +28,40 @@ pub enum Script {
 
 /// A running scripted clamd.
 pub struct ScriptedClamd {
-    address: SocketAddr,
+    address: String,
+    _dir: Option<tempfile::TempDir>,
     script: Arc<Mutex<Script>>,
     /// Media that it took all bytes of.
-    pub received: watch::Receiver<Vec<Vec<u8>>>,
+    pub received: watch::Receiver<Media>,
 }
 
 impl ScriptedClamd {
-    /// Starts one.
+    /// Starts one that listens on TCP.
     pub async fn start(script: Script) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
-        let (script, (media, received)) = (Arc::new(Mutex::new(script)), watch::channel(Vec::new()));
-        let (current, media) = (Arc::clone(&script), Arc::new(media));
+        let address = format!("tcp:{}", listener.local_addr().unwrap());
+        let (answering, script, received) = Answering::new(script);
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
-                let script = current.lock().unwrap().clone();
-                let media = Arc::clone(&media);
-                tokio::spawn(async move { converse(stream, script, &media).await.unwrap_or_default() });
+                answering.clone().converse(stream);
             }
         });
-        Self { address, script, received }
+        Self { address, _dir: None, script, received }
+    }
+
+    /// Starts one that listens on a local socket and may not read what is passed to it.
+    pub fn start_without_descriptors(script: Script) -> Self {
+        let dir = tempfile::Builder::new().prefix("lz").tempdir_in("/tmp").unwrap();
+        let socket = dir.path().join("clamd.sock");
+        let listener = UnixListener::bind(&socket).unwrap();
+        let address = format!("unix:{}", socket.display());
+        let (answering, script, received) = Answering::new(script);
+        tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                answering.clone().converse(stream);
+            }
+        });
+        Self { address, _dir: Some(dir), script, received }
     }
 
     /// Changes what it does from the next connection on.
@@ -57,7 +70,7 @@ impl ScriptedClamd {
     }
 
     pub fn address(&self) -> String {
-        format!("tcp:{}", self.address)
+        self.address.clone()
     }
 
     /// Waits until it has all bytes of `count` media.
@@ -66,13 +79,41 @@ impl ScriptedClamd {
     }
 }
 
-async fn converse(mut stream: TcpStream, script: Script, media: &watch::Sender<Vec<Vec<u8>>>) -> std::io::Result<()> {
+/// What a listener gives to each connection.
+#[derive(Clone)]
+struct Answering {
+    script: Arc<Mutex<Script>>,
+    media: Arc<watch::Sender<Media>>,
+}
+
+impl Answering {
+    fn new(script: Script) -> (Self, Arc<Mutex<Script>>, watch::Receiver<Media>) {
+        let (script, (media, received)) = (Arc::new(Mutex::new(script)), watch::channel(Vec::new()));
+        (Self { script: Arc::clone(&script), media: Arc::new(media) }, script, received)
+    }
+
+    fn converse(self, stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static) {
+        let script = self.script.lock().unwrap().clone();
+        tokio::spawn(async move { converse(stream, script, &self.media).await.unwrap_or_default() });
+    }
+}
+
+async fn converse(
+    mut stream: impl AsyncRead + AsyncWrite + Unpin,
+    script: Script,
+    media: &watch::Sender<Media>,
+) -> std::io::Result<()> {
     let mut command = Vec::new();
     while !matches!(command.last(), Some(0 | b'\n')) {
         command.push(stream.read_u8().await?);
     }
     if command.starts_with(b"zVERSION") || command.starts_with(b"nVERSION") || command.starts_with(b"VERSION") {
         return stream.write_all(b"ClamAV 1.4.6/1/Scripted\0").await;
+    }
+    if command.starts_with(b"zFILDES") {
+        // The byte that carries the descriptor.
+        stream.read_u8().await?;
+        return stream.write_all(b"fd[9]: Access denied. ERROR\0").await;
     }
     let mut first = stream.read_u32().await? as usize;
     let mut bytes = vec![0; first];

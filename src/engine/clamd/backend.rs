@@ -1,6 +1,10 @@
 //! One clamd: its health, its slots and a scan on it.
 
-use std::{sync::Mutex, time::Duration};
+use std::{
+    io,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use tokio::{
     sync::{Semaphore, SemaphorePermit},
@@ -16,6 +20,7 @@ use super::{
 use crate::{
     engine::{EngineError, Scan},
     plaintext::Plaintext,
+    spool::{Spool, Spooler},
     verdict::{Epoch, Provenance},
 };
 
@@ -36,12 +41,14 @@ pub(super) struct Backend {
     queue_timeout: Duration,
     probe_timeout: Duration,
     health: Mutex<Option<Health>>,
+    spooler: Arc<Spooler>,
 }
 
 impl Backend {
-    pub(super) fn new(address: Address, config: &Config) -> Self {
+    pub(super) fn new(address: Address, config: &Config, spooler: &Arc<Spooler>) -> Self {
         Self {
             address,
+            spooler: Arc::clone(spooler),
             slots: Semaphore::new(config.max_scans.get()),
             slot_count: config.max_scans.get(),
             queue_timeout: config.queue_timeout,
@@ -119,21 +126,35 @@ impl Backend {
 
     async fn examine(&self) -> Result<Health, String> {
         let epoch = Epoch(self.version().await?);
-        let by_descriptor = match self.address {
-            Address::Unix(_) => self.canaries(Transfer::Descriptor).await,
-            Address::Tcp(_) => Err("not on this machine".to_owned()),
-        };
-        let transfer = match by_descriptor {
+        let transfer = match self.takes_descriptors().await {
             Ok(()) => Transfer::Descriptor,
-            // A security module or another mount of the socket may forbid passing; streaming still works then.
-            Err(_) => self.canaries(Transfer::Stream).await.map(|()| Transfer::Stream)?,
+            Err(why) => {
+                tracing::debug!(backend = %self.address, why, "no descriptors");
+                self.canaries(Transfer::Stream, |bytes| Ok(Spool::of(bytes))).await?;
+                Transfer::Stream
+            }
         };
         Ok(Health { epoch, transfer })
     }
 
-    async fn canaries(&self, transfer: Transfer) -> Result<(), String> {
+    /// Whether it reads what we pass to it, from memory and from the spool directory. A security module may forbid
+    /// either: Debian's `AppArmor` profile lets clamd read some directories only. Streaming still works then.
+    async fn takes_descriptors(&self) -> Result<(), String> {
+        if let Address::Tcp(_) = self.address {
+            return Err("not on this machine".to_owned());
+        }
+        self.canaries(Transfer::Descriptor, |bytes| Ok(Spool::of(bytes))).await?;
+        self.canaries(Transfer::Descriptor, |bytes| self.spooler.specimen_on_disk(bytes)).await
+    }
+
+    async fn canaries(
+        &self,
+        transfer: Transfer,
+        hold: impl Fn(&[u8]) -> io::Result<Spool> + Send,
+    ) -> Result<(), String> {
         for canary in Canary::ALL {
-            let plaintext = canary.plaintext().map_err(|error| error.to_string())?;
+            let spool = hold(&canary.bytes()).map_err(|error| error.to_string())?;
+            let plaintext = Plaintext::Held(Arc::new(spool));
             match conn::scan(&self.address, transfer, &plaintext).await.map_err(|error| error.to_string())? {
                 Reply::Verdict(verdict) if canary.expects(&verdict) => (),
                 reply => return Err(format!("{canary:?} canary got {reply:?}")),

@@ -1,11 +1,9 @@
 //! Specimens whose verdict is known. A clamd that tells them apart works; one that answers PING may not.
 
-use std::io;
-
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use ulid::Ulid;
 
-use crate::{plaintext::Plaintext, spool::Spool, verdict::Verdict};
+use crate::verdict::Verdict;
 
 /// The [EICAR test file](https://www.eicar.org/download-anti-malware-testfile/), encoded so that neither this source nor
 /// the binary is taken for it.
@@ -24,13 +22,12 @@ impl Canary {
     /// All specimens.
     pub(super) const ALL: [Self; 2] = [Self::Clean, Self::Eicar];
 
-    /// Its bytes, ready to be scanned like any medium.
-    pub(super) fn plaintext(self) -> io::Result<Plaintext> {
-        let bytes = match self {
+    /// Its bytes.
+    pub(super) fn bytes(self) -> Vec<u8> {
+        match self {
             Self::Clean => format!("Lazaret canary {}", Ulid::generate()).into_bytes(),
-            Self::Eicar => BASE64_STANDARD.decode(EICAR).map_err(io::Error::other)?,
-        };
-        Ok(Plaintext::Held(Spool::of(&bytes).into()))
+            Self::Eicar => BASE64_STANDARD.decode(EICAR).expect("written above"),
+        }
     }
 
     /// True if `verdict` is what a working engine says of it.

@@ -32,7 +32,7 @@ use self::{
     metrics::Metrics,
 };
 use super::{Engine, EngineError, Scan};
-use crate::{plaintext::Plaintext, verdict::Epoch};
+use crate::{plaintext::Plaintext, spool::Spooler, verdict::Epoch};
 
 const NAME: &str = "clamd";
 
@@ -95,10 +95,10 @@ pub struct Clamd {
 }
 
 impl Clamd {
-    /// Builds the engine; nothing is connected yet.
-    pub fn new(config: &Config, registry: &Registry) -> prometheus::Result<Self> {
+    /// Builds the engine, whose canaries lie where media lie; nothing is connected yet.
+    pub fn new(config: &Config, spooler: &Arc<Spooler>, registry: &Registry) -> prometheus::Result<Self> {
         let backends: Arc<[Backend]> =
-            config.backends.iter().map(|backend| Backend::new(backend.address.clone(), config)).collect();
+            config.backends.iter().map(|backend| Backend::new(backend.address.clone(), config, spooler)).collect();
         Ok(Self {
             metrics: Metrics::register(registry, &backends)?,
             backends,

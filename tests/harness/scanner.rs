@@ -1,0 +1,17 @@
+//! What the scanner API says of a file, word for word, and the scans that it takes to say so.
+
+use super::App;
+
+/// The verdict on a file in which nothing was found.
+pub const CLEAN: &str = r#"{"clean":true,"info":"File is clean"}"#;
+
+/// The verdict on a file in which something was found.
+pub const INFECTED: &str = r#"{"clean":false,"info":"***VIRUS DETECTED***"}"#;
+
+/// What stands for a verdict where the address names no medium.
+pub const MALFORMED: &str = r#"{"clean":false,"info":"Malformed media ID"}"#;
+
+/// Scans so far that found the file clean, and infected.
+pub async fn scans(app: &App) -> (u64, u64) {
+    (app.scans("clean").await, app.scans("infected").await)
+}
