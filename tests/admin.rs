@@ -1,6 +1,6 @@
 //! The operators' side.
 
-use crate::harness::{AppBuilder, Clamd, Homeserver, Script, ScriptedClamd, Stored, eicar, eventually};
+use crate::harness::{AppBuilder, Homeserver, Script, ScriptedClamd, Stored, eicar, eventually, start};
 
 #[tokio::test]
 async fn alive_is_not_ready() {
@@ -17,8 +17,7 @@ async fn alive_is_not_ready() {
 
 #[tokio::test]
 async fn every_family_is_there_from_the_start_and_counts() {
-    let (homeserver, clamd) = (Homeserver::start().await, Clamd::start().await);
-    let app = AppBuilder::new(&homeserver).clamd(&clamd).start().await;
+    let (homeserver, _clamd, app) = start().await;
     let before = app.admin.get("/metrics").await;
     assert_eq!(before.header("content-type"), Some("text/plain; version=0.0.4"));
     for series in [
@@ -64,8 +63,7 @@ async fn every_family_is_there_from_the_start_and_counts() {
 
 #[tokio::test]
 async fn operators_routes_are_not_on_the_public_side() {
-    let (homeserver, clamd) = (Homeserver::start().await, Clamd::start().await);
-    let app = AppBuilder::new(&homeserver).clamd(&clamd).start().await;
+    let (homeserver, _clamd, app) = start().await;
     for path in ["/metrics", "/readyz", "/livez"] {
         assert_eq!(app.client.get(path).await.status, 404, "passed to the homeserver like any other path");
         assert_eq!(homeserver.last().target, path);

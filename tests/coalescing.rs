@@ -5,14 +5,13 @@ use std::{sync::Arc, time::Duration};
 use futures_util::future::join_all;
 use tokio::sync::Notify;
 
-use crate::harness::{AppBuilder, Clamd, Homeserver, Script, ScriptedClamd, Stored, eventually, marker, request, seal};
+use crate::harness::{AppBuilder, Homeserver, Script, ScriptedClamd, Stored, eventually, marker, request, seal, start};
 
 const V1: &str = "/_matrix/client/v1/media/download/hs.test/m";
 
 #[tokio::test]
 async fn many_first_requests_make_one_scan() {
-    let (homeserver, clamd) = (Homeserver::start().await, Clamd::start().await);
-    let app = AppBuilder::new(&homeserver).clamd(&clamd).start().await;
+    let (homeserver, _clamd, app) = start().await;
     let body = vec![7; 2 << 20];
     homeserver.put_media("m", &Stored::media(&body));
     let answers = join_all((0..60).map(|_| app.get(V1))).await;
@@ -23,8 +22,7 @@ async fn many_first_requests_make_one_scan() {
 
 #[tokio::test]
 async fn many_requests_for_one_attachment_make_one_scan() {
-    let (homeserver, clamd) = (Homeserver::start().await, Clamd::start().await);
-    let app = AppBuilder::new(&homeserver).clamd(&clamd).start().await;
+    let (homeserver, _clamd, app) = start().await;
     let sealed = seal(&marker(2 << 20), "m", 1);
     homeserver.put_media("m", &Stored::media(&sealed.ciphertext));
     let body = sealed.body();

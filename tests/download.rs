@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use tokio::sync::Notify;
 
-use crate::harness::{App, AppBuilder, Clamd, Homeserver, Stored, eicar, encrypted_zip, marker, nested_gzip, request};
+use crate::harness::{
+    AppBuilder, Clamd, Homeserver, Stored, eicar, encrypted_zip, marker, nested_gzip, request, start,
+};
 
 /// The routes under which a medium of the fake homeserver can be read.
 fn routes(id: &str) -> Vec<String> {
@@ -17,12 +19,6 @@ fn routes(id: &str) -> Vec<String> {
 }
 
 const V1: &str = "/_matrix/client/v1/media/download/hs.test/m";
-
-async fn start() -> (Homeserver, Clamd, App) {
-    let (homeserver, clamd) = (Homeserver::start().await, Clamd::start().await);
-    let app = AppBuilder::new(&homeserver).clamd(&clamd).start().await;
-    (homeserver, clamd, app)
-}
 
 #[tokio::test]
 async fn clean_media_is_served_on_every_route() {

@@ -5,7 +5,7 @@ use tokio::{
     net::TcpStream,
 };
 
-use crate::harness::{App, AppBuilder, Clamd, Homeserver, Stored, eicar};
+use crate::harness::{App, AppBuilder, Clamd, Homeserver, Stored, eicar, start};
 
 /// Sends bytes and gives the status line of the answer; empty if the connection was just closed.
 async fn raw(app: &App, sent: &str) -> String {
@@ -19,8 +19,7 @@ async fn raw(app: &App, sent: &str) -> String {
 
 #[tokio::test]
 async fn requests_that_others_could_read_differently_are_refused() {
-    let (homeserver, clamd) = (Homeserver::start().await, Clamd::start().await);
-    let app = AppBuilder::new(&homeserver).clamd(&clamd).start().await;
+    let (homeserver, _clamd, app) = start().await;
     let media = "/_matrix/media/v3/download/hs.test/m";
     for sent in [
         format!("GET http://hs.test{media} HTTP/1.1\r\nHost: hs.test\r\n"),
@@ -39,8 +38,7 @@ async fn requests_that_others_could_read_differently_are_refused() {
 
 #[tokio::test]
 async fn no_spelling_sent_over_a_bare_socket_leaks_an_infected_medium() {
-    let (homeserver, clamd) = (Homeserver::start().await, Clamd::start().await);
-    let app = AppBuilder::new(&homeserver).clamd(&clamd).start().await;
+    let (homeserver, _clamd, app) = start().await;
     homeserver.put_media("m", &Stored::media(&eicar()));
     for target in [
         "/_matrix/media/v3/download/hs.test/m",
@@ -69,8 +67,7 @@ async fn a_head_that_does_not_come_is_not_waited_for() {
 
 #[tokio::test]
 async fn oversized_heads_are_refused() {
-    let (homeserver, clamd) = (Homeserver::start().await, Clamd::start().await);
-    let app = AppBuilder::new(&homeserver).clamd(&clamd).start().await;
+    let (homeserver, _clamd, app) = start().await;
     let long = format!("GET /{} HTTP/1.1\r\nHost: a\r\n\r\n", "x".repeat(100_000));
     let many = format!("GET / HTTP/1.1\r\nHost: a\r\n{}\r\n", "X: y\r\n".repeat(500));
     for sent in [long, many] {

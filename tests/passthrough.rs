@@ -5,12 +5,11 @@ use std::sync::Arc;
 use http_body_util::BodyExt;
 use tokio::sync::Notify;
 
-use crate::harness::{AppBuilder, Clamd, Client, Homeserver, Stored, request};
+use crate::harness::{AppBuilder, Clamd, Client, Homeserver, Stored, request, start};
 
 #[tokio::test]
 async fn other_requests_and_answers_pass_untouched() {
-    let (homeserver, clamd) = (Homeserver::start().await, Clamd::start().await);
-    let app = AppBuilder::new(&homeserver).clamd(&clamd).start().await;
+    let (homeserver, _clamd, app) = start().await;
     let path = "/_matrix/client/v3/rooms/!a%3Ahs.test/state/x%2Fy/media";
     homeserver
         .put(path, Stored::json(418, r#"{"errcode":"M_TEAPOT"}"#).header("x-kept", "1").header("set-cookie", "a=b"));
@@ -30,8 +29,7 @@ async fn other_requests_and_answers_pass_untouched() {
 
 #[tokio::test]
 async fn headers_of_a_connection_end_here() {
-    let (homeserver, clamd) = (Homeserver::start().await, Clamd::start().await);
-    let app = AppBuilder::new(&homeserver).clamd(&clamd).start().await;
+    let (homeserver, _clamd, app) = start().await;
     homeserver.put("/x", Stored::json(200, "{}").header("connection", "x-theirs").header("x-theirs", "1"));
     let sent = request("GET", "/x").header("connection", "x-mine").header("x-mine", "1").header("upgrade", "websocket");
     let answer = app.client.send(sent, b"").await;
@@ -62,8 +60,7 @@ async fn the_homeserver_learns_who_the_client_is() {
 
 #[tokio::test]
 async fn an_answer_is_streamed_as_it_comes() {
-    let (homeserver, clamd) = (Homeserver::start().await, Clamd::start().await);
-    let app = AppBuilder::new(&homeserver).clamd(&clamd).start().await;
+    let (homeserver, _clamd, app) = start().await;
     let rest = Arc::new(Notify::new());
     homeserver.put("/slow", Stored::json(200, "").held(b"first", &rest, b"second"));
 
@@ -78,8 +75,7 @@ async fn an_answer_is_streamed_as_it_comes() {
 
 #[tokio::test]
 async fn http2_with_prior_knowledge_is_spoken() {
-    let (homeserver, clamd) = (Homeserver::start().await, Clamd::start().await);
-    let app = AppBuilder::new(&homeserver).clamd(&clamd).start().await;
+    let (homeserver, _clamd, app) = start().await;
     homeserver.put("/x", Stored::json(200, "{}"));
     homeserver.put_media("m", &Stored::media(b"a medium"));
     let client = app.client.http2();
@@ -97,8 +93,7 @@ async fn http2_with_prior_knowledge_is_spoken() {
 
 #[tokio::test]
 async fn metadata_of_media_passes() {
-    let (homeserver, clamd) = (Homeserver::start().await, Clamd::start().await);
-    let app = AppBuilder::new(&homeserver).clamd(&clamd).start().await;
+    let (homeserver, _clamd, app) = start().await;
     for path in ["/_matrix/client/v1/media/config", "/_matrix/media/v3/preview_url", "/_matrix/client/versions"] {
         homeserver.put(path, Stored::json(200, r#"{"x":1}"#));
         assert_eq!(app.get(path).await.text(), r#"{"x":1}"#);

@@ -106,7 +106,7 @@ impl AppBuilder {
     }
 }
 
-/// An application with the settings of [`AppBuilder`], between a fake homeserver and a real clamd.
+/// A fake homeserver, a real clamd, and between them an application with nothing set but what it needs.
 pub async fn start() -> (Homeserver, Clamd, App) {
     let (homeserver, clamd) = (Homeserver::start().await, Clamd::start().await);
     let app = AppBuilder::new(&homeserver).clamd(&clamd).start().await;
