@@ -6,7 +6,7 @@
 use http::{HeaderValue, Response, StatusCode, header::RETRY_AFTER};
 use serde::Serialize;
 
-use super::respond;
+use super::{respond, surface::Surface};
 use crate::{
     body::{Body, ReceiveError},
     crypto::attachment::DecryptError,
@@ -18,22 +18,6 @@ use crate::{
 
 /// Seconds after which a client may try again what could not be done for want of capacity.
 const RETRY_SECONDS: HeaderValue = HeaderValue::from_static("5");
-
-/// The API that a request belongs to, and so the shape of its errors.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Surface {
-    /// The homeserver's own routes.
-    Native,
-    /// The scanner's routes.
-    Scanner,
-}
-
-impl Surface {
-    /// The surface that a path belongs to.
-    pub(super) fn of(path: &str) -> Self {
-        if path.starts_with("/_matrix/media_proxy/") { Self::Scanner } else { Self::Native }
-    }
-}
 
 #[derive(Serialize)]
 struct MatrixError {

@@ -7,6 +7,7 @@ mod respond;
 pub mod route;
 mod server;
 mod service;
+mod surface;
 
 use std::{net::SocketAddr, num::NonZeroUsize, sync::Arc, time::Duration};
 

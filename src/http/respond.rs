@@ -13,7 +13,7 @@ use http::{
 use hyper::body::Incoming;
 use serde::Serialize;
 
-use super::error::Surface;
+use super::surface::Surface;
 use crate::{
     body::{self, Body},
     spool::Spool,
@@ -61,7 +61,7 @@ pub(super) fn media(surface: Surface, upstream: &HeaderMap, spool: &Arc<Spool>) 
     headers.entry(RESOURCE_POLICY).or_insert(HeaderValue::from_static("cross-origin"));
     headers.entry(X_CONTENT_TYPE_OPTIONS).or_insert(HeaderValue::from_static("nosniff"));
     if surface == Surface::Scanner || !headers.contains_key(ACCESS_CONTROL_ALLOW_ORIGIN) {
-        allow_origins(surface, headers);
+        surface.allow_origins(headers);
     }
     response
 }
@@ -80,7 +80,7 @@ fn json_text(surface: Surface, status: StatusCode, text: bytes::Bytes) -> Respon
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     headers.insert(RESOURCE_POLICY, HeaderValue::from_static("cross-origin"));
-    allow_origins(surface, headers);
+    surface.allow_origins(headers);
     response
 }
 
@@ -105,18 +105,6 @@ pub(super) fn relay(answer: Response<Incoming>, stall: std::time::Duration) -> R
 /// The answer to a preflight request.
 pub(super) fn preflight(surface: Surface) -> Response<Body> {
     let mut response = Response::new(body::empty());
-    allow_origins(surface, response.headers_mut());
+    surface.allow_origins(response.headers_mut());
     response
-}
-
-fn allow_origins(surface: Surface, headers: &mut HeaderMap) {
-    let (methods, names) = match surface {
-        Surface::Native => {
-            ("GET, HEAD, POST, PUT, DELETE, OPTIONS", "X-Requested-With, Content-Type, Authorization, Date")
-        }
-        Surface::Scanner => ("GET, POST, OPTIONS", "Origin, X-Requested-With, Content-Type, Accept, Authorization"),
-    };
-    headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
-    headers.insert(ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static(methods));
-    headers.insert(ACCESS_CONTROL_ALLOW_HEADERS, HeaderValue::from_static(names));
 }

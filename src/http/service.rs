@@ -14,22 +14,17 @@ use ulid::Ulid;
 
 use super::{
     Context,
-    error::{ApiError, Surface},
-    handlers,
+    error::ApiError,
+    handlers::{self, Handled},
     metrics::InFlight,
     respond,
     route::{self, Route},
+    surface::Surface,
 };
 use crate::{
     body::{self, Body},
     upstream::headers::{Client, set_forwarded, set_host, strip_hop_by_hop},
 };
-
-/// An answer and the outcome's name in metrics and logs.
-pub(super) type Answer = (Response<Body>, &'static str);
-
-/// What a handler gives.
-pub(super) type Handled = Result<Answer, ApiError>;
 
 /// Answers one request.
 pub(super) async fn answer(

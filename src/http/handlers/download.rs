@@ -4,15 +4,10 @@ use http::{HeaderMap, Method, Response, StatusCode, header::CONTENT_TYPE, uri::P
 use hyper::body::Incoming;
 use serde_json::json;
 
-use super::{MAX_ERROR, inspect, take_in};
+use super::{Handled, MAX_ERROR, inspect, take_in};
 use crate::{
     body,
-    http::{
-        Context,
-        error::{ApiError, Surface},
-        respond,
-        service::Handled,
-    },
+    http::{Context, error::ApiError, respond, surface::Surface},
     media::MediaRef,
     upstream::{Purpose, headers::ask_for_all_of_it},
 };

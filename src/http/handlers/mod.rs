@@ -15,12 +15,18 @@ use hyper::body::Incoming;
 
 use super::{Context, error::ApiError};
 use crate::{
-    body,
+    body::{self, Body},
     crypto::attachment::AttachmentKey,
     media::MediaRef,
     policy::{Decision, Refusal},
     spool::Spool,
 };
+
+/// An answer and the outcome's name in metrics and logs.
+pub(in crate::http) type Answer = (Response<Body>, &'static str);
+
+/// What a handler gives.
+pub(in crate::http) type Handled = Result<Answer, ApiError>;
 
 /// No error message of a homeserver is longer, in bytes.
 const MAX_ERROR: usize = 64 * 1024;

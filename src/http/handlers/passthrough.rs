@@ -3,9 +3,10 @@
 use http::{header::CONTENT_LENGTH, request::Parts, uri::PathAndQuery};
 use hyper::body::Incoming;
 
+use super::Handled;
 use crate::{
     body,
-    http::{Context, respond, service::Handled},
+    http::{Context, respond},
     upstream::Purpose,
 };
 

@@ -10,10 +10,10 @@ use http::{
 };
 use hyper::body::Incoming;
 
-use super::{declared_length, inspect};
+use super::{Handled, declared_length, inspect};
 use crate::{
     body,
-    http::{Context, error::ApiError, respond, service::Handled},
+    http::{Context, error::ApiError, respond},
     upstream::Purpose,
 };
 

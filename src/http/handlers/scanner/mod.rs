@@ -8,15 +8,15 @@ use hyper::body::Incoming;
 use serde_json::json;
 
 use self::fetch::{Wanted, fetch};
-use super::{Fetched, inspect};
+use super::{Answer, Fetched, Handled, inspect};
 use crate::{
     crypto::attachment::Attachment,
     http::{
         Context,
-        error::{ApiError, Surface},
+        error::ApiError,
         respond,
         route::{Kind, Scanner},
-        service::{Answer, Handled},
+        surface::Surface,
     },
     media::{MalformedMedia, MediaRef},
     policy::Refusal,
