@@ -4,7 +4,7 @@ use std::{net::SocketAddr, sync::Arc};
 
 use anyhow::Context as _;
 use futures_util::future::{Either, pending, ready};
-use tokio::{net::TcpListener, sync::mpsc};
+use tokio::{net::TcpListener, sync::mpsc, task::JoinSet};
 
 use crate::{
     admin,
@@ -86,21 +86,29 @@ impl App {
     }
 
     /// Serves until a first message on `stops` (or until its senders are gone), then drains; a second one, or the
-    /// deadline, ends the drain. True if nothing was cut off.
+    /// deadline, ends the drain. True if nothing failed and nothing was cut off.
     pub async fn run(self, mut stops: mpsc::Receiver<()>) -> bool {
         let Self { public, admin, context, engine, registry, lifecycle, shutdown } = self;
         let health = admin::Context { engine: Arc::clone(&engine), lifecycle: lifecycle.clone(), registry };
-        let admin_side = tokio::spawn(admin::serve(admin, health));
-        let public_side = tokio::spawn(http::serve(public, context, lifecycle.clone()));
         let stopped = lifecycle.dropping().clone();
-        let watch = tokio::spawn(async move { engine.watch(stopped).await });
-        stops.recv().await;
+        let mut parts = JoinSet::new();
+        parts.spawn(admin::serve(admin, health));
+        parts.spawn(http::serve(public, context, lifecycle.clone()));
+        parts.spawn(async move { engine.watch(stopped).await });
+        let failed = tokio::select! {
+            _ = stops.recv() => false,
+            // No part ends before it is told to. Without canaries, for one, readiness would mean nothing.
+            Some(part) = parts.join_next() => {
+                tracing::error!(?part, "a part of the process ended by itself");
+                true
+            }
+        };
         tracing::info!("draining");
         let again =
             async { stops.recv().await.map_or_else(|| Either::Left(pending()), |()| Either::Right(ready(()))).await };
         let finished = lifecycle.stop(&shutdown, again).await;
-        for part in [public_side, admin_side, watch] {
-            if let Err(error) = part.await {
+        while let Some(part) = parts.join_next().await {
+            if let Err(error) = part {
                 tracing::error!(%error, "a part of the process failed");
             }
         }
@@ -109,7 +117,7 @@ impl App {
         } else {
             tracing::warn!("stopped before all requests had ended");
         }
-        finished
+        finished && !failed
     }
 }
 

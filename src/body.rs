@@ -2,16 +2,20 @@
 
 use std::{
     pin::Pin,
-    sync::Arc,
+    sync::{Arc, Mutex},
     task::{Context, Poll},
     time::Duration,
 };
 
 use bytes::Bytes;
 use futures_util::TryStreamExt;
+use http_body::Body as _;
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited, StreamBody, combinators::UnsyncBoxBody};
 use hyper::body::{Frame, Incoming, SizeHint};
-use tokio::time::{Instant, Sleep, sleep, timeout};
+use tokio::{
+    task::AbortHandle,
+    time::{Instant, Sleep, sleep, sleep_until, timeout},
+};
 
 use crate::spool::{Filling, Spool, SpoolError};
 
@@ -88,7 +92,7 @@ impl http_body::Body for Guarded {
     }
 }
 
-/// A body that keeps `held` until nobody wants it any more.
+/// A body that keeps `held` until its last byte was taken, or nobody wants it any more.
 pub fn holding(body: Body, held: impl Send + Unpin + 'static) -> Body {
     Holding { body, _held: held }.boxed_unsync()
 }
@@ -115,11 +119,81 @@ impl<T: Unpin> http_body::Body for Holding<T> {
     }
 }
 
+/// A body that is dropped, with all it holds, when nobody asks for its next bytes within `stall`. An HTTP/2 client that
+/// opens no window does not stall the connection, so no timer of the connection sees it.
+pub fn leased(body: Body, stall: Duration) -> Body {
+    if body.is_end_stream() {
+        return body;
+    }
+    let lease = Arc::new(Mutex::new(Lease { body: Some(body), asked: Instant::now() }));
+    let guarded = Arc::clone(&lease);
+    let watcher = tokio::spawn(async move {
+        loop {
+            let due = guarded.lock().expect("no panic while held").asked + stall;
+            if due <= Instant::now() {
+                guarded.lock().expect("no panic while held").body = None;
+                return;
+            }
+            sleep_until(due).await;
+        }
+    });
+    Leased { lease, watcher: watcher.abort_handle() }.boxed_unsync()
+}
+
+struct Lease {
+    body: Option<Body>,
+    /// When its bytes were last asked for.
+    asked: Instant,
+}
+
+struct Leased {
+    lease: Arc<Mutex<Lease>>,
+    watcher: AbortHandle,
+}
+
+impl http_body::Body for Leased {
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        let mut lease = self.lease.lock().expect("no panic while held");
+        lease.asked = Instant::now();
+        match &mut lease.body {
+            Some(body) => Pin::new(body).poll_frame(cx),
+            None => Poll::Ready(Some(Err(ReceiveError::Stalled.into()))),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.lease.lock().expect("no panic while held").body.as_ref().is_some_and(http_body::Body::is_end_stream)
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        let lease = self.lease.lock().expect("no panic while held");
+        lease.body.as_ref().map_or_else(SizeHint::default, http_body::Body::size_hint)
+    }
+}
+
+impl Drop for Leased {
+    fn drop(&mut self) {
+        self.watcher.abort();
+    }
+}
+
+/// Bytes per second that a body must reach on average, once [`stall`](crate::limits::Config::stall_timeout) has passed:
+/// below this it is not slow but held open.
+const MIN_RATE: u64 = 1024;
+
 /// Receives a body into a spool.
 pub async fn receive(mut body: Incoming, mut into: Filling, stall: Duration) -> Result<Spool, ReceiveError> {
+    let (begun, mut received) = (Instant::now(), 0);
     while let Some(frame) = timeout(stall, body.frame()).await.map_err(|_| ReceiveError::Stalled)? {
         // Trailers carry nothing of a medium.
         if let Ok(bytes) = frame.map_err(ReceiveError::Broken)?.into_data() {
+            received += bytes.len() as u64;
+            if begun.elapsed() > stall + Duration::from_secs(received / MIN_RATE) {
+                return Err(ReceiveError::Stalled);
+            }
             into.write(&bytes).await?;
         }
     }

@@ -22,8 +22,7 @@
 //!
 //! # Levels
 //!
-//! Imports go downwards only, and modules of a level do not import each other, but for `http` and `admin`, which are
-//! trees of their own.
+//! Imports go downwards only, and the stages of level 1 never import each other: they meet in [`inspect`].
 //!
 //! | level | modules |
 //! |---|---|
@@ -48,7 +47,8 @@
 //!    ([`cache::key::KeyRing::attachment`]) and leads to the identity of that very plaintext.
 //! 5. **Plaintext of an attachment never touches a disk.** It is held in a sealed memory file
 //!    ([`spool::Spooler::hold_in_memory`]) or deciphered on its way to the engine ([`plaintext::Plaintext::Keyed`]).
-//!    Keys are wiped and print nothing ([`crypto::attachment::AttachmentKey`]).
+//!    Keys are wiped by us when done with, and print nothing ([`crypto::attachment::AttachmentKey`]); buffers of the HTTP
+//!    library that a key went through are not.
 //! 6. **Bounded by configuration.** [`limits`] has the budgets; whoever takes bytes, slots or places holds a guard.
 //! 7. **One request line.** The string that was classified is the string that is sent (`http::service`).
 //! 8. **Cannot scan is not infected.** [`engine::EngineError`] is no verdict; it cannot be stored and is answered as

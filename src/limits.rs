@@ -80,6 +80,12 @@ pub struct Charge {
 }
 
 impl Charge {
+    /// An empty charge on the same budget.
+    #[must_use]
+    pub fn sibling(&self) -> Self {
+        self.budget.open()
+    }
+
     /// Takes `bytes` more; `false` (and nothing taken) if the budget has no room for them.
     #[must_use]
     pub fn grow(&mut self, bytes: u64) -> bool {
@@ -90,14 +96,6 @@ impl Charge {
             self.bytes += bytes;
         }
         taken
-    }
-}
-
-impl Charge {
-    /// An empty charge on the same budget.
-    #[must_use]
-    pub fn sibling(&self) -> Self {
-        self.budget.open()
     }
 }
 

@@ -40,6 +40,12 @@ impl Verdict {
         }
     }
 
+    /// True if the same engine would say the same of the same bytes at any time. A scan that ran out of time says more of
+    /// the engine's load than of the bytes.
+    pub fn is_lasting(&self) -> bool {
+        !matches!(self, Self::Incomplete { why } if why.0.ends_with(".MaxScanTime"))
+    }
+
     /// All names that [`Verdict::name`] can give, so that metric series exist from the start.
     pub const NAMES: [&str; 4] = ["clean", "infected", "incomplete", "opaque"];
 }

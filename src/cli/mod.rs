@@ -10,11 +10,10 @@ use crate::{
     crypto::envelope::{EnvelopeKey, SecretError},
     lifecycle,
     policy::Policy,
-    telemetry,
+    telemetry, upstream,
 };
 
-/// Threads for decryption and the disk. Both are done with a piece in well under a millisecond, so a few are enough; each
-/// keeps memory of its own.
+/// Threads for the disk and for decryption, which has fewer turns than there are threads. Each keeps memory of its own.
 const BLOCKING_THREADS: usize = 16;
 
 /// Quarantine station for Matrix media.
@@ -82,6 +81,7 @@ fn serve(args: &ConfigArgs) -> anyhow::Result<ExitCode> {
 fn check(args: &ConfigArgs) -> anyhow::Result<ExitCode> {
     let config = args.load()?;
     Policy::load(&config.policy)?;
+    upstream::check(&config.homeserver)?;
     let secret = &config.crypto.request_secret_path;
     let mut notes = config.warnings();
     match EnvelopeKey::load(secret) {

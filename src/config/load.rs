@@ -17,7 +17,7 @@ const PREFIX: &str = "LAZARET__";
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
     /// The file cannot be read.
-    #[error("cannot read the configuration {0}: {1}")]
+    #[error("cannot read the configuration {0}")]
     Read(PathBuf, #[source] io::Error),
     /// A key or value of the file is not accepted.
     #[error("{}", .0)]

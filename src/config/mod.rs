@@ -5,7 +5,7 @@
 
 mod load;
 
-use std::net::SocketAddr;
+use std::{net::SocketAddr, time::Duration};
 
 use serde::Deserialize;
 
@@ -13,6 +13,9 @@ pub use self::load::{ConfigError, load};
 use crate::{
     admin, cache, crypto::envelope, engine::clamd, http, lifecycle, limits, policy, spool, telemetry::log, upstream,
 };
+
+/// No timeout makes sense beyond this, and clocks would overflow far beyond it.
+const LONGEST: Duration = Duration::from_hours(24);
 
 /// Everything that can be configured. Every key has a default but `homeserver.url`.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
@@ -86,6 +89,23 @@ impl Config {
         expect(!clamd.probe_interval.is_zero(), "clamd.probe_interval is 0; clamd would do nothing but canaries");
         expect(!clamd.probe_timeout.is_zero(), "clamd.probe_timeout is 0; no canary could pass");
         expect(!self.homeserver.timeouts.media.is_zero(), "homeserver.timeouts.media is 0; no medium could be fetched");
+        let permits = tokio::sync::Semaphore::MAX_PERMITS;
+        let counts = [limits.max_media_requests, limits.max_connections, clamd.max_scans];
+        expect(counts.iter().all(|count| count.get() <= permits), "a limit on numbers is larger than can be counted");
+        let durations = [
+            limits.stall_timeout,
+            limits.head_timeout,
+            clamd.queue_timeout,
+            clamd.scan_timeout,
+            clamd.probe_interval,
+            clamd.probe_timeout,
+            self.homeserver.timeouts.connect,
+            self.homeserver.timeouts.media,
+            self.shutdown.delay,
+            self.shutdown.deadline,
+        ];
+        expect(durations.iter().all(|time| *time <= LONGEST), "a timeout is longer than a day");
+        expect(self.cache.ttl <= 365 * LONGEST, "cache.ttl is longer than a year");
         let room = self.spool.max_bytes.as_u64() >= limits.max_media_bytes.as_u64();
         expect(room, "spool.max_bytes is less than limits.max_media_bytes; the largest allowed medium would not fit");
         problems

@@ -13,6 +13,7 @@ use crate::{
     inspect::InspectError,
     policy::Refusal,
     spool::SpoolError,
+    telemetry::log::Chain,
     upstream::UpstreamError,
 };
 
@@ -38,7 +39,7 @@ pub(super) enum ApiError {
     #[error("refused: {0:?}")]
     Refused(Refusal),
     /// No verdict could be had for now.
-    #[error("cannot scan: {0}")]
+    #[error("cannot scan")]
     CannotScan(#[source] InspectError),
     /// A bound is reached; waiting helps.
     #[error("overloaded: {0}")]
@@ -128,7 +129,7 @@ impl ApiError {
     fn from_spool(error: &SpoolError) -> Self {
         match error {
             SpoolError::Full => Self::Overloaded("the spool is full"),
-            SpoolError::TooLarge | SpoolError::Io(_) => Self::Internal(error.to_string()),
+            SpoolError::TooLarge | SpoolError::Io(_) => Self::Internal(Chain(error).to_string()),
         }
     }
 
@@ -243,12 +244,12 @@ impl ApiError {
     /// Writes the failure to the log at the level of what it asks of an operator.
     fn log(&self) {
         match self {
-            Self::Internal(_) => tracing::error!(error = %self, "request failed"),
+            Self::Internal(_) => tracing::error!(error = %Chain(self), "request failed"),
             Self::CannotScan(_)
             | Self::Overloaded(_)
             | Self::Upstream(_)
             | Self::UpstreamBroken
-            | Self::UpstreamAnswer(_) => tracing::warn!(error = %self, "request failed"),
+            | Self::UpstreamAnswer(_) => tracing::warn!(error = %Chain(self), "request failed"),
             _ => tracing::debug!(error = %self, "request refused"),
         }
     }
@@ -283,7 +284,7 @@ impl From<InspectError> for ApiError {
             InspectError::Decrypt(DecryptError::Hash) => Self::Decrypt("The file's hash does not match its content"),
             InspectError::Decrypt(DecryptError::CounterWrap) => Self::Decrypt("The file's IV is not usable"),
             InspectError::Engine(_) | InspectError::Aborted => Self::CannotScan(error),
-            InspectError::Spool(error) => Self::Internal(error.to_string()),
+            InspectError::Spool(error) => Self::Internal(Chain(&*error).to_string()),
         }
     }
 }

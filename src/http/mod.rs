@@ -1,5 +1,6 @@
 //! The public side: native Matrix routes and the scanner API on one listener.
 
+mod activity;
 mod error;
 mod handlers;
 mod metrics;

@@ -13,11 +13,14 @@ use tokio::{
 };
 use tokio_io_timeout::TimeoutStream;
 
-use super::{Context, service};
+use super::{Context, activity::Activity, service};
 use crate::lifecycle::Lifecycle;
 
 /// Longest head of a request, in bytes; Synapse takes lines of 16 KiB.
 const MAX_HEAD: u32 = 64 * 1024;
+
+/// Bytes in flight on a stream of HTTP/2.
+const H2_WINDOW: u32 = 128 * 1024;
 
 /// Most headers of a request.
 const MAX_HEADERS: usize = 128;
@@ -70,7 +73,11 @@ fn builder(context: &Context) -> Builder<TokioExecutor> {
         .http2()
         .timer(TokioTimer::new())
         .max_header_list_size(MAX_HEAD)
-        .max_concurrent_streams(128)
+        .max_concurrent_streams(64)
+        // What a connection may have in flight in either direction is memory outside every budget, so it is little.
+        .initial_stream_window_size(H2_WINDOW)
+        .initial_connection_window_size(4 * H2_WINDOW)
+        .max_send_buf_size(H2_WINDOW as usize)
         .keep_alive_interval(bounds.stall)
         .keep_alive_timeout(bounds.stall);
     builder
@@ -88,11 +95,13 @@ async fn connection(
     // A reader who takes nothing for this long must not keep a spool alive. Reading has limits of its own: for heads
     // and for bodies, but none while a client waits for an answer.
     stream.set_write_timeout(Some(context.bounds.stall));
-    let service = service_fn(|request| service::answer(Arc::clone(context), peer.ip(), request));
+    let activity = Activity::new();
+    let service = service_fn(|request| service::answer(Arc::clone(context), peer.ip(), activity.begin(), request));
     let io = TokioIo::new(Box::pin(stream));
     let mut serving = std::pin::pin!(builder.serve_connection(io, service));
     let outcome = tokio::select! {
         outcome = serving.as_mut() => outcome,
+        () = activity.idle_for(context.bounds.head) => return,
         () = lifecycle.closing().cancelled() => {
             serving.as_mut().graceful_shutdown();
             tokio::select! {

@@ -14,6 +14,7 @@ use ulid::Ulid;
 
 use super::{
     Context,
+    activity::Busy,
     error::ApiError,
     handlers::{self, Handled},
     metrics::InFlight,
@@ -30,10 +31,13 @@ use crate::{
 pub(super) async fn answer(
     context: Arc<Context>,
     peer: IpAddr,
+    busy: Busy,
     request: Request<Incoming>,
 ) -> Result<Response<Body>, Infallible> {
     let route = route::classify(request.method(), request.uri().path());
     let span = tracing::info_span!("request", id = %Ulid::generate(), route = route.name());
+    let (is_head, is_http2) = (request.method() == http::Method::HEAD, request.version() == Version::HTTP_2);
+    let stall = context.bounds.stall;
     let (metrics, surface) = (Arc::clone(&context), Surface::of(request.uri().path()));
     let answering = async {
         let mut in_flight = metrics.metrics.begin(route.name());
@@ -45,6 +49,10 @@ pub(super) async fn answer(
                 (error.into_response(surface), outcome)
             }
         };
+        // HTTP/2 would send it; and what we say of a refusal is a body like any other.
+        let response = if is_head { response.map(|_| body::empty()) } else { response };
+        let response = response.map(|body| body::holding(body, busy));
+        let response = if is_http2 { response.map(|body| body::leased(body, stall)) } else { response };
         in_flight.outcome = outcome;
         log(&in_flight, &response, inspected);
         Ok(response)
@@ -64,7 +72,6 @@ fn log(in_flight: &InFlight<'_>, response: &Response<Body>, inspected: bool) {
 async fn dispatch(context: Arc<Context>, peer: IpAddr, request: Request<Incoming>, route: Route) -> Handled {
     let (mut parts, incoming) = request.into_parts();
     let target = origin_form(&parts)?;
-    let is_head = parts.method == http::Method::HEAD;
     prepare(&context, peer, &mut parts);
     let place = match route.is_inspected() {
         false => None,
@@ -73,7 +80,7 @@ async fn dispatch(context: Arc<Context>, peer: IpAddr, request: Request<Incoming
             Some(place.map_err(|_| ApiError::Overloaded("limits.max_media_requests is reached"))?)
         }
     };
-    let (mut response, outcome) = match route {
+    let (response, outcome) = match route {
         Route::Download(wanted) => handlers::download::download(&context, &wanted.media, parts.headers, target).await?,
         Route::Upload => handlers::upload::upload(&context, parts, target, incoming).await?,
         Route::Scanner(route) => handlers::scanner::handle(&context, parts, route, incoming).await?,
@@ -83,9 +90,6 @@ async fn dispatch(context: Arc<Context>, peer: IpAddr, request: Request<Incoming
         Route::Unrecognized => return Err(ApiError::Unrecognized),
         Route::WrongMethod => return Err(ApiError::WrongMethod),
     };
-    if is_head && place.is_some() {
-        *response.body_mut() = body::empty();
-    }
     Ok((response.map(|body| body::holding(body, place)), outcome))
 }
 

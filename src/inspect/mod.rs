@@ -15,13 +15,14 @@ mod flight;
 
 use std::{
     io,
+    num::NonZeroUsize,
     sync::Arc,
     time::{Duration, SystemTime},
 };
 
 use futures_util::{TryStreamExt, future::ready};
 use sha2::{Digest as _, Sha256};
-use tokio::{task::JoinError, time::Instant};
+use tokio::{sync::Semaphore, task::JoinError, time::Instant};
 use tokio_util::task::TaskTracker;
 
 use self::flight::Flights;
@@ -100,12 +101,15 @@ pub struct Stages {
 pub struct Inspector {
     stages: Stages,
     flights: Flights,
+    /// Decryption keeps a core busy; more of it at a time than there are cores would only keep the disk waiting.
+    decryptions: Semaphore,
 }
 
 impl Inspector {
     /// An inspector whose inspections run as `tasks`.
     pub fn new(stages: Stages, tasks: TaskTracker) -> Arc<Self> {
-        Arc::new(Self { stages, flights: Flights::new(tasks) })
+        let cores = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
+        Arc::new(Self { stages, flights: Flights::new(tasks), decryptions: Semaphore::new(cores) })
     }
 
     /// Inspects a body as it is, or as `key` opens it.
@@ -165,6 +169,7 @@ impl Inspector {
     /// The plaintext in memory, or, where that has no room, a way to read it, and its digest.
     async fn decrypt(&self, body: Arc<Spool>, key: AttachmentKey) -> Result<(Plaintext, Digest), InspectError> {
         let (spooler, ciphertext, opener) = (Arc::clone(&self.stages.spooler), Arc::clone(&body), key.clone());
+        let _turn = self.decryptions.acquire().await.map_err(|_| InspectError::Aborted)?;
         let hold = move || spooler.hold_in_memory(ciphertext.len(), |file| decrypt_into(file, &ciphertext, &opener));
         if let Some(spool) = tokio::task::spawn_blocking(hold).await?? {
             let digest = *spool.digest();
@@ -199,7 +204,9 @@ impl Inspector {
         let scan = self.stages.engine.scan(&plaintext, deadline).await?;
         let (verdict, provenance) = (scan.verdict, scan.provenance);
         let record = Arc::new(Record { facts, verdict, provenance, scanned_at: SystemTime::now() });
-        self.stages.cache.keep(identity, Arc::clone(&record)).await;
+        if record.verdict.is_lasting() {
+            self.stages.cache.keep(identity, Arc::clone(&record)).await;
+        }
         Ok(record)
     }
 

@@ -61,12 +61,12 @@ impl Filling {
     /// A body that is expected to become larger than memory takes goes to disk from its first byte, and one that is not
     /// gets its memory at once; an expectation that proves wrong does no harm.
     pub(super) fn begin(spooler: Arc<Spooler>, max: u64, expected: Option<u64>) -> Self {
-        let (charge, hash) = (spooler.memory.open(), Sha256::new());
+        let (mut charge, hash) = (spooler.memory.open(), Sha256::new());
         let fits = |len: &u64| *len <= spooler.threshold.min(max);
         let threshold = if expected.is_some_and(|len| !fits(&len)) { 0 } else { spooler.threshold };
-        let reserved = expected.filter(fits).and_then(|len| usize::try_from(len).ok()).unwrap_or(0);
-        let place = Growing::Heap(Vec::with_capacity(reserved));
-        Self { spooler, max, threshold, place, charge, charged: 0, len: 0, hash }
+        let reserved = expected.filter(fits).filter(|len| charge.grow(memory::charged(*len))).unwrap_or(0);
+        let place = Growing::Heap(Vec::with_capacity(usize::try_from(reserved).unwrap_or(0)));
+        Self { spooler, max, threshold, place, charge, charged: memory::charged(reserved), len: 0, hash }
     }
 
     /// Appends bytes.
@@ -100,7 +100,11 @@ impl Filling {
         self.flush().await?;
         let Self { place, charge, len, hash, .. } = self;
         let place = match place {
-            Growing::Heap(body) => Place::Heap(body.into()),
+            Growing::Heap(mut body) => {
+                // What was charged is the length, not what a growing vector reserves.
+                body.shrink_to_fit();
+                Place::Heap(body.into())
+            }
             Growing::Disk(file, _) => {
                 Place::Disk(Arc::into_inner(file).ok_or_else(|| io::Error::other("a write is still under way"))?)
             }
@@ -111,9 +115,9 @@ impl Filling {
     /// True, and charged, if a body of `len` bytes may still be in memory.
     fn stays_in_memory(&mut self, len: u64) -> bool {
         let wanted = memory::charged(len);
-        let stays = len <= self.threshold && self.charge.grow(wanted - self.charged);
+        let stays = len <= self.threshold && self.charge.grow(wanted.saturating_sub(self.charged));
         if stays {
-            self.charged = wanted;
+            self.charged = self.charged.max(wanted);
         }
         stays
     }

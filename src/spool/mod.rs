@@ -14,7 +14,7 @@ use std::{
     fs::File,
     io::{self, Write},
     os::{
-        fd::{AsFd, BorrowedFd},
+        fd::{AsFd, AsRawFd, BorrowedFd},
         unix::fs::FileExt,
     },
     path::PathBuf,
@@ -144,8 +144,11 @@ pub struct Spool {
 
 /// A descriptor whose file is exactly a body.
 pub enum Descriptor<'a> {
-    /// The spool's own.
+    /// The spool's own, sealed.
     Own(BorrowedFd<'a>),
+    /// The spool's file, opened once more: an engine that a file has taken over must not be able to change what was
+    /// hashed and will be served.
+    ReadOnly(File),
     /// That of a sealed copy in memory, paid for by the budget.
     Copy(File, Charge),
 }
@@ -154,7 +157,7 @@ impl AsFd for Descriptor<'_> {
     fn as_fd(&self) -> BorrowedFd<'_> {
         match self {
             Self::Own(fd) => *fd,
-            Self::Copy(file, _) => file.as_fd(),
+            Self::ReadOnly(file) | Self::Copy(file, _) => file.as_fd(),
         }
     }
 }
@@ -217,7 +220,8 @@ impl Spool {
     /// a body on the heap needs.
     pub fn descriptor(&self) -> io::Result<Option<Descriptor<'_>>> {
         let bytes = match &self.place {
-            Place::Memory(file) | Place::Disk(file) => return Ok(Some(Descriptor::Own(file.as_fd()))),
+            Place::Memory(file) => return Ok(Some(Descriptor::Own(file.as_fd()))),
+            Place::Disk(file) => return Ok(reopen_to_read(file).ok().map(Descriptor::ReadOnly)),
             Place::Heap(bytes) => bytes,
         };
         let mut charge = self.charge.sibling();
@@ -257,6 +261,11 @@ impl Spool {
             }
         }
     }
+}
+
+/// Files without a name can be opened through the descriptors that the kernel shows.
+fn reopen_to_read(file: &File) -> io::Result<File> {
+    File::open(format!("/proc/self/fd/{}", file.as_raw_fd()))
 }
 
 #[cfg(test)]

@@ -3,7 +3,11 @@
 //! Levels tell what an operator has to do: `error` needs someone, `warn` was coped with, `info` is for the record. Tokens,
 //! keys, queries and file names appear at no level.
 
-use std::io::{self, IsTerminal};
+use std::{
+    error::Error,
+    fmt,
+    io::{self, IsTerminal},
+};
 
 use serde::Deserialize;
 use tracing_subscriber::EnvFilter;
@@ -50,9 +54,27 @@ impl TryFrom<String> for Level {
     }
 }
 
+/// An error with its causes, as one line of a log wants it.
+pub struct Chain<'a>(pub &'a dyn Error);
+
+impl fmt::Display for Chain<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.0)?;
+        let mut cause = self.0.source();
+        while let Some(error) = cause {
+            write!(f, ": {error}")?;
+            cause = error.source();
+        }
+        Ok(())
+    }
+}
+
 /// Installs the subscriber; a second call in one process changes nothing.
 pub fn init(config: &Config) {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(&config.level.0));
+    // Below info these write heads of requests, whose paths and headers carry tokens.
+    let talkative = ["h2=info", "hyper=info", "hyper_util=info", "rustls=info", "axum=info"];
+    let filter = talkative.iter().filter_map(|text| text.parse().ok()).fold(filter, EnvFilter::add_directive);
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr);
     let _already_installed = match config.format {
         Format::Text => builder.with_ansi(io::stderr().is_terminal()).try_init(),

@@ -7,8 +7,9 @@ use std::net::IpAddr;
 use http::{
     HeaderMap, HeaderName, HeaderValue,
     header::{
-        ACCEPT_ENCODING, CONNECTION, CONTENT_LENGTH, EXPECT, FORWARDED, HOST, IF_MATCH, IF_MODIFIED_SINCE,
-        IF_NONE_MATCH, IF_RANGE, IF_UNMODIFIED_SINCE, RANGE, TE, TRAILER, TRANSFER_ENCODING, UPGRADE,
+        ACCEPT_ENCODING, AUTHORIZATION, CONNECTION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, EXPECT, FORWARDED,
+        HOST, IF_MATCH, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE, IF_UNMODIFIED_SINCE, RANGE, TE, TRAILER,
+        TRANSFER_ENCODING, UPGRADE,
     },
     uri::Authority,
 };
@@ -19,6 +20,9 @@ const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto")
 const FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 const REAL_IP: HeaderName = HeaderName::from_static("x-real-ip");
 
+/// What a request is about. A client that calls these part of the connection would have us ask something else.
+const END_TO_END: [HeaderName; 4] = [HOST, AUTHORIZATION, CONTENT_TYPE, CONTENT_ENCODING];
+
 /// Removes what belongs to a connection: the fixed list, and whatever `Connection` names.
 pub fn strip_hop_by_hop(headers: &mut HeaderMap) {
     let named: Vec<HeaderName> = headers
@@ -27,6 +31,7 @@ pub fn strip_hop_by_hop(headers: &mut HeaderMap) {
         .filter_map(|value| value.to_str().ok())
         .flat_map(|value| value.split(','))
         .filter_map(|name| name.trim().parse().ok())
+        .filter(|name| !END_TO_END.contains(name))
         .collect();
     let fixed = ["keep-alive", "proxy-authenticate", "proxy-authorization", "proxy-connection", "http2-settings"];
     let fixed = fixed.map(HeaderName::from_static);
@@ -136,7 +141,7 @@ mod tests {
     #[test]
     fn connection_headers_and_those_they_name_are_removed() {
         let mut map = headers(&[
-            ("connection", "close, X-Mine"),
+            ("connection", "close, X-Mine, Authorization"),
             ("x-mine", "1"),
             ("te", "trailers"),
             ("upgrade", "websocket"),

@@ -61,7 +61,7 @@ impl Default for Timeouts {
 #[derive(Debug, thiserror::Error)]
 pub enum UpstreamError {
     /// It cannot be reached, or broke off.
-    #[error("the homeserver cannot be reached: {0}")]
+    #[error("the homeserver cannot be reached")]
     Unreachable(#[source] hyper_util::client::legacy::Error),
     /// It took too long.
     #[error("the homeserver did not answer in time")]
@@ -178,6 +178,11 @@ impl Upstream {
         let base = Uri::builder().scheme(self.base.scheme.clone()).authority(self.base.authority.clone());
         base.path_and_query(target).build()
     }
+}
+
+/// Proves that the files that the settings name can be used.
+pub fn check(config: &Config) -> anyhow::Result<()> {
+    config.url.as_ref().map_or(Ok(()), |base| tls(base, config).map(|_| ()))
 }
 
 /// Trust for an `https` homeserver. A plain `http` one gets none, and costs no reading of the system's certificates.

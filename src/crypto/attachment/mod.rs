@@ -30,7 +30,7 @@ pub struct EncryptedFile {
     url: String,
     #[serde(deserialize_with = "json::member")]
     key: JsonWebKey,
-    iv: String,
+    iv: Zeroizing<String>,
     #[serde(deserialize_with = "json::member")]
     hashes: Hashes,
 }

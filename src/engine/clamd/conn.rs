@@ -1,8 +1,7 @@
 //! One scan, one connection.
 //!
-//! Measured, a connection per scan costs next to nothing against the scan itself, and it leaves no session whose state
-//! could be mistaken for that of another scan. There are no timers here but for connecting: the caller's deadline ends the
-//! future, and dropping it closes the socket.
+//! A connection of its own leaves a scan no session whose state could be mistaken for that of another scan. There are no
+//! timers here but for connecting: the caller's deadline ends the future, and dropping it closes the socket.
 
 use std::{
     io::{self, IoSlice},

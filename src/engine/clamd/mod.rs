@@ -114,8 +114,8 @@ impl Clamd {
 
     async fn scan_somewhere(&self, plaintext: &Plaintext, deadline: Instant) -> Result<Scan, EngineError> {
         let mut failure = EngineError::Unavailable;
-        for (backend, health) in self.healthy().take(TRIES) {
-            failure = match backend.scan(health, plaintext, deadline).await {
+        for (backend, _) in self.healthy().take(TRIES) {
+            failure = match backend.scan(plaintext, deadline).await {
                 Err(error @ EngineError::Failed { .. }) => error,
                 done => return done,
             };
@@ -133,12 +133,13 @@ impl Clamd {
     }
 
     async fn probe(&self, backend: &Backend) {
-        let (before, outcome) = (backend.health(), backend.probe().await);
+        let (is_news, before) = (backend.first_probe(), backend.health());
+        let outcome = backend.probe().await;
         let after = backend.health();
         self.metrics.set_up(backend, after.is_some());
         let backend = backend.address();
         match (outcome, after) {
-            (Err(why), _) if before.is_some() => tracing::error!(%backend, why, "clamd is out"),
+            (Err(why), _) if is_news || before.is_some() => tracing::error!(%backend, why, "clamd is out"),
             (Err(why), _) => tracing::debug!(%backend, why, "clamd is still out"),
             (Ok(()), Some(now)) if before.as_ref() != Some(&now) => {
                 tracing::info!(%backend, version = now.epoch.0, transfer = ?now.transfer, "clamd passed its canaries");

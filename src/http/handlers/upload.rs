@@ -41,7 +41,11 @@ fn check_encoding(headers: &HeaderMap) -> Result<(), ApiError> {
     if headers.get_all(CONTENT_ENCODING).iter().any(|encoding| encoding != "identity") {
         return Err(ApiError::UploadEncoded("Uploads must not have a content encoding"));
     }
-    let kind = headers.get(CONTENT_TYPE).map(|kind| kind.as_bytes().to_ascii_lowercase()).unwrap_or_default();
+    let mut kinds = headers.get_all(CONTENT_TYPE).iter().map(|kind| kind.as_bytes().to_ascii_lowercase());
+    let kind = kinds.next().unwrap_or_default();
+    if kinds.next().is_some() {
+        return Err(ApiError::BadRequest("Uploads must have one content type"));
+    }
     if kind.starts_with(b"multipart/form-data") {
         return Err(ApiError::UploadEncoded("Uploads must be the file itself, not a form"));
     }

@@ -102,9 +102,9 @@ pub fn classify(method: &Method, path: &str) -> Route {
     };
     match found {
         Found::Route(route, allowed) if allows(allowed, method) => route,
+        Found::Pass(allowed) if allows(allowed, method) => Route::Passthrough,
         _ if method == Method::OPTIONS => Route::Preflight,
-        Found::Route(..) => Route::WrongMethod,
-        Found::Pass => Route::Passthrough,
+        Found::Route(..) | Found::Pass(_) => Route::WrongMethod,
         Found::Refuse(route) => route,
     }
 }
@@ -118,8 +118,8 @@ fn allows(allowed: &Method, method: &Method) -> bool {
 enum Found {
     /// A route and its method.
     Route(Route, &'static Method),
-    /// Metadata without bytes of media.
-    Pass,
+    /// A route without bytes of media, and its method.
+    Pass(&'static Method),
     /// Nothing known.
     Refuse(Route),
 }
@@ -140,7 +140,7 @@ fn strict(path: &str) -> Option<Found> {
 /// [MSC3916](https://spec.matrix.org/v1.16/client-server-api/#get_matrixclientv1mediadownloadservernamemediaid).
 fn client(rest: &[&str]) -> Found {
     match rest {
-        ["config" | "preview_url"] => Found::Pass,
+        ["config" | "preview_url"] => Found::Pass(&Method::GET),
         _ => read(rest),
     }
 }
@@ -148,7 +148,8 @@ fn client(rest: &[&str]) -> Found {
 /// `/_matrix/media/{v3,r0,v1}/...`, the routes from before media was authenticated, and all uploads.
 fn legacy(version: &str, rest: &[&str]) -> Found {
     match (version, rest) {
-        (_, ["config" | "preview_url"]) | ("v1", ["create"]) => Found::Pass,
+        (_, ["config" | "preview_url"]) => Found::Pass(&Method::GET),
+        ("v1", ["create"]) => Found::Pass(&Method::POST),
         (_, ["upload"]) => Found::Route(Route::Upload, &Method::POST),
         ("v3", ["upload", server, id]) => match MediaRef::from_segments(server, id) {
             Ok(_) => Found::Route(Route::Upload, &Method::PUT),
@@ -199,7 +200,7 @@ const DEPTH: usize = 5;
 fn is_media_like(path: &str) -> bool {
     let mut view = Cow::Borrowed(path);
     for _ in 0..=DECODINGS {
-        let climbs = view.contains("..");
+        let climbs = loosen(&view).any(|segment| segment == "..");
         let segments: Vec<String> = loosen(&view).take(if climbs { usize::MAX } else { DEPTH }).collect();
         if is_media_prefix(&resolve(&segments)) || (climbs && is_media_prefix(&without_climbing(&segments))) {
             return true;
@@ -210,7 +211,8 @@ fn is_media_like(path: &str) -> bool {
         }
         view = Cow::Owned(decoded);
     }
-    false
+    // Nobody has an honest reason for yet another layer.
+    true
 }
 
 /// Segments as the most forgiving router would see them: backslash is a slash, parameters, blanks, control characters,

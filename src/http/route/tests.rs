@@ -102,6 +102,8 @@ fn what_looks_like_media_and_is_none_is_refused() {
         "/_matrix/media_proxy/unstable/public_key/",
         "/_matrix/media_proxy/v1/public_key",
         "/_matrix/media_proxy//unstable/public_key",
+        "/a/b/c/d/e/.%20./.%20./.%20./.%20./.%20./_matrix/media/v3/download/hs.test/abc",
+        "/_matrix/%25252525256dedia/v3/download/hs.test/abc",
     ] {
         assert_eq!(get(path), Route::Unrecognized, "{path}");
     }
@@ -144,13 +146,26 @@ fn other_methods_are_told_so_and_preflights_are_ours() {
         }
         assert_eq!(classify(&Method::OPTIONS, path), Route::Preflight);
     }
+    assert_eq!(classify(&Method::POST, "/_matrix/media/v3/config"), Route::WrongMethod);
+    assert_eq!(get("/_matrix/media/v1/create"), Route::WrongMethod);
     assert_eq!(get("/_matrix/media/v3/upload"), Route::WrongMethod);
     assert_eq!(classify(&Method::PUT, "/_matrix/media/v3/upload"), Route::WrongMethod);
+}
+
+/// Synapse's uploads, under any of the methods that take one.
+fn synapse_stores(parts: &[&str]) -> bool {
+    matches!(
+        parts,
+        ["", "_matrix", "media", "v3" | "r0" | "v1", "upload"] | ["", "_matrix", "media", "v3", "upload", _, _]
+    )
 }
 
 /// Synapse: patterns on the raw path, then each group is unquoted.
 fn synapse_serves(path: &str) -> bool {
     let parts: Vec<&str> = path.split('/').collect();
+    if synapse_stores(&parts) {
+        return true;
+    }
     let media = match parts.as_slice() {
         ["", "_matrix", "media", "v3" | "r0" | "v1", rest @ ..] => rest,
         ["", "_matrix", "client", "v1", "media", rest @ ..] => rest,
@@ -211,7 +226,9 @@ proptest! {
         let path = format!("/{}", pieces.join("/"));
         let path = if plain { path } else { disguise(&path, &how) };
         if synapse_serves(&path) || forgiving_router_serves(&path) {
-            prop_assert_ne!(get(&path), Route::Passthrough, "{}", path);
+            for method in [Method::GET, Method::POST, Method::PUT] {
+                prop_assert_ne!(classify(&method, &path), Route::Passthrough, "{} {}", method, path);
+            }
         }
     }
 
@@ -219,6 +236,7 @@ proptest! {
     fn a_disguised_media_path_is_never_passed_through(
         base in prop::sample::select(vec![
             "/_matrix/media/v3/download/hs.test/abc", "/_matrix/client/v1/media/thumbnail/hs.test/abc",
+            "/_matrix/media/v3/upload", "/_matrix/media/v3/upload/hs.test/abc",
             "/_matrix/federation/v1/media/download/abc", "/x/../_matrix//media/r0/download/hs.test/abc",
         ]),
         how in prop::collection::vec(any::<u8>(), 1..40),
