@@ -8,6 +8,7 @@ async fn alive_is_not_ready() {
     let clamd = ScriptedClamd::start(Script::Always(b"stream: OK\0")).await;
     let app = AppBuilder::new(&homeserver).scripted(&clamd).without_waiting().start().await;
     assert_eq!(app.admin.get("/livez").await.status, 200);
+    clamd.has_answered_canaries(2).await;
     assert_eq!(app.admin.get("/readyz").await.status, 503, "an engine that finds nothing is no engine");
     clamd.set(Script::Reply(b"stream: OK\0"));
     app.ready().await;

@@ -59,7 +59,7 @@ async fn tokens_keys_and_file_names_are_in_no_log() {
     let ports: Vec<_> = (0..2).map(|_| std::net::TcpListener::bind("127.0.0.1:0").unwrap()).collect();
     let addresses: Vec<_> = ports.iter().map(|port| port.local_addr().unwrap()).collect();
     drop(ports);
-    let yaml = AppBuilder::new(&homeserver).clamd(&clamd).with("log: {level: lazaret=trace, format: json}");
+    let yaml = AppBuilder::new(&homeserver).clamd(&clamd).with("log: {level: trace, format: json}");
     let yaml = yaml.yaml(dir.path(), &addresses[0].to_string(), &addresses[1].to_string());
     std::fs::write(dir.path().join("lazaret.yaml"), yaml).unwrap();
     let mut process = Command::new(env!("CARGO_BIN_EXE_lazaret"))
@@ -87,6 +87,8 @@ async fn tokens_keys_and_file_names_are_in_no_log() {
     let upload = "/_matrix/media/v3/upload?filename=name-of-file.txt";
     client.send(with_token("POST", upload), &eicar()).await;
     client.send(with_token("POST", "/_matrix/client/v3/login"), b"password-of-alice").await;
+    let over_http2 = "/_matrix/media/v3/download/hs.test/m?access_token=token-in-query";
+    client.http2().send(with_token("GET", over_http2), b"").await;
     for route in ["scan_encrypted", "download_encrypted"] {
         let path = format!("/_matrix/media_proxy/unstable/{route}");
         client.send(request("POST", &path).header("authorization", "Bearer token"), &sealed.body()).await;
@@ -99,6 +101,7 @@ async fn tokens_keys_and_file_names_are_in_no_log() {
     process.stderr.take().unwrap().read_to_string(&mut log).await.unwrap();
     assert!(process.wait().await.unwrap().success());
     assert!(log.contains("\"outcome\":\"infected\"") && log.contains("mxc://hs.test/sealed"), "it does log: {log}");
+    assert!(log.lines().filter(|line| line.contains("\"answered\"")).all(|line| line.contains("\"id\":\"")), "{log}");
     let key = sealed.file["key"]["k"].as_str().unwrap();
     let hash = sealed.file["hashes"]["sha256"].as_str().unwrap();
     for secret in

@@ -1,6 +1,8 @@
 //! Engine trouble is neither clean nor infected, is never remembered, and ends by itself.
 
-use crate::harness::{App, AppBuilder, Clamd, Homeserver, Script, ScriptedClamd, Stored, eicar, eventually, seal};
+use crate::harness::{
+    App, AppBuilder, Clamd, Homeserver, Script, ScriptedClamd, Stored, eicar, eventually, seal, start,
+};
 
 const NATIVE: &str = "/_matrix/client/v1/media/download/hs.test/m";
 const SCANNER: &str = "/_matrix/media_proxy/unstable";
@@ -47,7 +49,9 @@ async fn no_abnormal_reply_is_a_verdict() {
     ] {
         clamd.set(Script::Reply(reply));
         app.ready().await;
+        let before = clamd.received.borrow().len();
         assert_no_verdict(&homeserver, &app).await;
+        assert!(clamd.received.borrow().len() > before, "it was asked, and {} was no verdict", reply.escape_ascii());
     }
     // Nothing of it was remembered.
     clamd.set(Script::Reply(b"stream: OK\0"));
@@ -108,7 +112,8 @@ async fn a_known_verdict_holds_while_clamd_is_away() {
 
 #[tokio::test]
 async fn another_backend_takes_over() {
-    let (homeserver, mut first, second) = (Homeserver::start().await, Clamd::start().await, Clamd::start().await);
+    let (homeserver, mut first) = (Homeserver::start().await, Clamd::start().await);
+    let second = Clamd::start_on_tcp("").await;
     let app = AppBuilder::new(&homeserver).clamd(&first).clamd_over_tcp(&second).start().await;
     let up = |clamd: String| format!("lazaret_engine_up{{backend=\"{clamd}\",engine=\"clamd\"}}");
     let (first_up, second_up) = (up(first.address()), up(second.tcp_address()));
@@ -126,7 +131,7 @@ async fn another_backend_takes_over() {
 
 #[tokio::test]
 async fn clamd_over_tcp_gives_the_same_verdicts() {
-    let (homeserver, clamd) = (Homeserver::start().await, Clamd::start().await);
+    let (homeserver, clamd) = (Homeserver::start().await, Clamd::start_on_tcp("").await);
     let app = AppBuilder::new(&homeserver).clamd_over_tcp(&clamd).start().await;
     for (body, clean) in [(vec![5; 3 << 20], true), (eicar(), false), (Vec::new(), true)] {
         let sealed = seal(&body, "m", 4);
@@ -138,7 +143,7 @@ async fn clamd_over_tcp_gives_the_same_verdicts() {
 
 #[tokio::test]
 async fn a_file_over_clamds_stream_limit_is_no_verdict_and_no_lost_reply() {
-    let (homeserver, clamd) = (Homeserver::start().await, Clamd::start_with("StreamMaxLength 1M").await);
+    let (homeserver, clamd) = (Homeserver::start().await, Clamd::start_on_tcp("StreamMaxLength 1M").await);
     let app = AppBuilder::new(&homeserver).clamd_over_tcp(&clamd).start().await;
     homeserver.put_media("m", &Stored::media(&vec![1; 8 << 20]));
     for _ in 0..5 {
@@ -167,4 +172,73 @@ async fn a_clamd_that_may_not_read_what_it_is_handed_gets_a_stream() {
     homeserver.put_media("m", &Stored::media(&body));
     assert_eq!(app.get(NATIVE).await.status, 200);
     assert!(clamd.received.borrow().as_slice() == [body]);
+}
+
+/// Between its failing and the noticing of it, a clamd may say anything.
+#[tokio::test]
+async fn a_clean_verdict_of_an_engine_that_was_ejected_meanwhile_does_not_count() {
+    let finish = std::sync::Arc::new(tokio::sync::Notify::new());
+    let (homeserver, clamd) =
+        (Homeserver::start().await, ScriptedClamd::start(Script::Held(finish.clone(), b"stream: OK\0")).await);
+    let app = AppBuilder::new(&homeserver).scripted(&clamd).clamd_settings("max_scans: 1").start().await;
+    homeserver.put_media("m", &Stored::media(b"under way"));
+    homeserver.put_media("n", &Stored::media(b"waiting"));
+    let (under_way, waiting) = (app.get(NATIVE), app.get("/_matrix/client/v1/media/download/hs.test/n"));
+    let failing = async {
+        clamd.has_received(1).await;
+        clamd.set(Script::Always(b"stream: OK\0"));
+        eventually("it is ejected", || async { app.admin.get("/readyz").await.status == 503 }).await;
+        finish.notify_one();
+    };
+    let (under_way, waiting, ()) = tokio::join!(under_way, waiting, failing);
+    under_way.assert_matrix_error(503, "M_UNKNOWN");
+    waiting.assert_matrix_error(503, "M_UNKNOWN");
+    assert_eq!(app.scans("clean").await, 0);
+}
+
+#[tokio::test]
+async fn a_verdict_of_older_signatures_is_not_current() {
+    let (homeserver, clamd, app) = scripted(Script::Reply(b"stream: OK\0")).await;
+    assert_eq!(app.get(NATIVE).await.status, 200);
+    clamd.set_version("ClamAV 1.4.6/2/Scripted\0");
+    clamd.set(Script::Reply(b"stream: Learned.Meanwhile FOUND\0"));
+    clamd.has_answered_canaries(4).await;
+    eventually("the new signatures act", || async { app.get(NATIVE).await.status == 403 }).await;
+    assert_eq!(app.metric("lazaret_cache_lookups_total{result=\"stale\"}").await, 1);
+    clamd.set_version("ClamAV 1.4.6/3/Scripted\0");
+    clamd.set(Script::Reply(b"stream: OK\0"));
+    clamd.has_answered_canaries(4).await;
+    eventually("a withdrawn signature is withdrawn", || async { app.get(NATIVE).await.status == 200 }).await;
+    assert_eq!(homeserver.last().method, "GET");
+}
+
+#[tokio::test]
+async fn a_scan_that_ran_out_of_time_is_refused_and_not_remembered() {
+    let (_homeserver, clamd, app) =
+        scripted(Script::Reply(b"stream: Heuristics.Limits.Exceeded.MaxScanTime FOUND\0")).await;
+    app.get(NATIVE).await.assert_matrix_error(403, "M_FORBIDDEN");
+    clamd.set(Script::Reply(b"stream: OK\0"));
+    assert_eq!(app.get(NATIVE).await.status, 200);
+}
+
+#[tokio::test]
+async fn a_spool_that_cannot_be_written_is_not_ready() {
+    let (_homeserver, _clamd, app) = start().await;
+    std::fs::remove_dir(app.dir.path().join("spool")).unwrap();
+    eventually("it is not ready", || async { app.admin.get("/readyz").await.status == 503 }).await;
+    std::fs::create_dir(app.dir.path().join("spool")).unwrap();
+    app.ready().await;
+}
+
+/// Another client of clamd reads the same verdicts out of it.
+#[tokio::test]
+async fn verdicts_agree_with_those_of_another_client() {
+    let (homeserver, clamd, app) = start().await;
+    for (specimen, expected) in [(b"harmless".to_vec(), 200), (eicar(), 403), (crate::harness::marker(200_000), 403)] {
+        let transport = clamav_client::tokio::Socket { socket_path: clamd.socket() };
+        let reply = clamav_client::tokio::scan_buffer(&specimen, transport, None).await.unwrap();
+        assert_eq!(reply.as_slice() == b"stream: OK\0", expected == 200, "{}", reply.escape_ascii());
+        homeserver.put_media("m", &Stored::media(&specimen));
+        assert_eq!(app.get(NATIVE).await.status, expected);
+    }
 }

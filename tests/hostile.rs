@@ -5,7 +5,7 @@ use tokio::{
     net::TcpStream,
 };
 
-use crate::harness::{App, AppBuilder, Clamd, Homeserver, Stored, eicar, start};
+use crate::harness::{App, AppBuilder, Clamd, Homeserver, Stored, eicar, request, start};
 
 /// Sends bytes and gives the status line of the answer; empty if the connection was just closed.
 async fn raw(app: &App, sent: &str) -> String {
@@ -62,7 +62,31 @@ async fn no_spelling_sent_over_a_bare_socket_leaks_an_infected_medium() {
 async fn a_head_that_does_not_come_is_not_waited_for() {
     let (homeserver, clamd) = (Homeserver::start().await, Clamd::start().await);
     let app = AppBuilder::new(&homeserver).clamd(&clamd).with("limits: {head_timeout: 200ms}").start().await;
-    assert_eq!(raw(&app, "GET /_matrix/client/versions HTTP/1.1\r\nHost: hs").await, "", "closed");
+    for begun in [
+        "GET /_matrix/client/versions HTTP/1.1\r\nHost: hs",
+        "",
+        "PRI * HTTP/2.0\r\n",
+        "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+    ] {
+        // Closed, after no more than the settings that HTTP/2 begins with.
+        assert!(!raw(&app, begun).await.starts_with("HTTP/1.1 2"), "{begun:?}");
+    }
+}
+
+#[tokio::test]
+async fn connection_cannot_take_away_what_a_request_is_about() {
+    let (homeserver, _clamd, app) = start().await;
+    let sent = request("GET", "/x").header("host", "hs.test").header("authorization", "Bearer token");
+    app.client.send(sent.header("connection", "host, authorization"), b"").await;
+    let seen = homeserver.last();
+    assert_eq!((seen.header("host"), seen.header("authorization")), (Some("hs.test"), Some("Bearer token")));
+}
+
+#[tokio::test]
+async fn a_refused_head_has_no_body_over_http2() {
+    let (_homeserver, _clamd, app) = start().await;
+    let answer = app.client.http2().send(request("HEAD", "/_matrix/media/v3/nonsense"), b"").await;
+    assert_eq!((answer.status.as_u16(), answer.body.len()), (404, 0));
 }
 
 #[tokio::test]

@@ -94,3 +94,40 @@ async fn scans_beyond_the_slots_wait_and_then_are_asked_to_come_again() {
     assert_eq!(first.await.status, 200);
     assert_eq!(app.metric("lazaret_engine_slots_in_use").await, 0);
 }
+
+/// Waits until nothing is held for anyone.
+async fn everything_is_given_back(app: &crate::harness::App) {
+    for gauge in ["lazaret_spool_disk_bytes", "lazaret_media_requests"] {
+        eventually(gauge, || async { app.metric(gauge).await == 0 }).await;
+    }
+}
+
+#[tokio::test]
+async fn a_reader_that_stalls_is_dropped() {
+    let (homeserver, clamd) = (Homeserver::start().await, Clamd::start().await);
+    let app = AppBuilder::new(&homeserver).clamd(&clamd).with("limits: {stall_timeout: 300ms}").start().await;
+    homeserver.put_media("m", &Stored::media(&vec![1; 16 << 20]));
+    let mut stream = tokio::net::TcpStream::connect(app.public).await.unwrap();
+    let head = format!("GET {V1} HTTP/1.1\r\nHost: hs.test\r\nAuthorization: Bearer token\r\n\r\n");
+    tokio::io::AsyncWriteExt::write_all(&mut stream, head.as_bytes()).await.unwrap();
+    eventually("it is served", || async { app.scans("clean").await == 1 }).await;
+    everything_is_given_back(&app).await;
+    drop(stream);
+}
+
+/// Such a client answers pings and reads from its connection, so no timer of the connection sees it.
+#[tokio::test]
+async fn an_http2_reader_that_opens_no_window_is_dropped() {
+    let (homeserver, clamd) = (Homeserver::start().await, Clamd::start().await);
+    let app = AppBuilder::new(&homeserver).clamd(&clamd).with("limits: {stall_timeout: 300ms}").start().await;
+    homeserver.put_media("m", &Stored::media(&vec![1; 16 << 20]));
+    let pool = hyper_util::client::legacy::Client::builder(hyper_util::rt::TokioExecutor::new())
+        .http2_only(true)
+        .http2_initial_stream_window_size(1)
+        .build_http();
+    let request = http::Request::get(format!("http://{}{V1}", app.public)).header("authorization", "Bearer token");
+    let answer = pool.request(request.body(String::new()).unwrap()).await.unwrap();
+    assert_eq!(answer.status(), 200);
+    everything_is_given_back(&app).await;
+    drop(answer);
+}

@@ -3,7 +3,10 @@
 use std::sync::Arc;
 
 use http_body_util::BodyExt;
-use tokio::sync::Notify;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    sync::Notify,
+};
 
 use crate::harness::{AppBuilder, Clamd, Client, Homeserver, Stored, request, start};
 
@@ -109,4 +112,27 @@ async fn a_homeserver_that_is_away_is_a_bad_gateway() {
     app.get("/_matrix/client/v1/media/download/hs.test/m").await.assert_matrix_error(502, "M_UNKNOWN");
     let gone = Client::new(nobody).try_send(request("GET", "/"), b"").await;
     assert!(gone.is_err(), "nobody listens there");
+}
+
+#[tokio::test]
+async fn a_request_body_is_streamed_as_it_comes() {
+    let (homeserver, clamd) = (Homeserver::start().await, Clamd::start().await);
+    let upstream = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let app = AppBuilder::new(&homeserver).clamd(&clamd).homeserver_at(upstream.local_addr().unwrap()).start().await;
+    let mut client = tokio::net::TcpStream::connect(app.public).await.unwrap();
+    client.write_all(b"POST /x HTTP/1.1\r\nHost: hs.test\r\nContent-Length: 11\r\n\r\nfirst").await.unwrap();
+
+    let (mut stream, _) = upstream.accept().await.unwrap();
+    let mut seen = Vec::new();
+    while !seen.ends_with(b"first") {
+        assert_ne!(stream.read_buf(&mut seen).await.unwrap(), 0, "{}", seen.escape_ascii());
+    }
+    client.write_all(b"second").await.unwrap();
+    while !seen.ends_with(b"second") {
+        assert_ne!(stream.read_buf(&mut seen).await.unwrap(), 0, "{}", seen.escape_ascii());
+    }
+    stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n").await.unwrap();
+    let mut answer = [0; 15];
+    client.read_exact(&mut answer).await.unwrap();
+    assert_eq!(&answer, b"HTTP/1.1 200 OK");
 }

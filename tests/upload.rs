@@ -115,6 +115,26 @@ async fn uploads_that_readers_would_decode_differently_are_refused() {
         let sent = request("POST", "/_matrix/media/v3/upload").header(name, value);
         app.client.send(sent, b"x").await.assert_matrix_error(415, "M_UNKNOWN");
     }
+    let sent = request("POST", "/_matrix/media/v3/upload").header("content-type", "image/png");
+    app.client
+        .send(sent.header("content-type", "multipart/form-data"), b"x")
+        .await
+        .assert_matrix_error(400, "M_UNKNOWN");
+    assert_eq!(homeserver.seen().len(), 0);
+}
+
+#[tokio::test]
+async fn an_upload_that_trickles_is_cut() {
+    let (homeserver, _clamd, app) = start("limits: {stall_timeout: 200ms}").await;
+    let pause = tokio::time::interval(std::time::Duration::from_millis(20));
+    let trickle = futures_util::stream::unfold(pause, |mut pause| async move {
+        pause.tick().await;
+        Some((Ok::<_, std::io::Error>(Frame::data(&b"x"[..])), pause))
+    });
+    let pool = hyper_util::client::legacy::Client::builder(hyper_util::rt::TokioExecutor::new()).build_http();
+    let body = StreamBody::new(Box::pin(trickle));
+    let request = http::Request::post(format!("http://{}/_matrix/media/v3/upload", app.public)).body(body).unwrap();
+    assert_eq!(pool.request(request).await.unwrap().status(), 408);
     assert_eq!(homeserver.seen().len(), 0);
 }
 

@@ -85,7 +85,7 @@ async fn nobody_can_change_what_is_passed_on() {
     let (_dir, spooler) = spooler(10_000, 1 << 20, 1 << 20);
     let copied = fill(&spooler, b"sealed", 6).await.unwrap();
     let held = spooler.hold_in_memory(6, |file| file.write_all(b"sealed").map(|()| [0; 32])).unwrap().unwrap();
-    let on_disk = fill(&spooler, &[7; 20_000], 20_000).await.unwrap();
+    let on_disk = fill(&spooler, &vec![7; 20_000], 20_000).await.unwrap();
     assert!(is_on_disk(&on_disk));
     for spool in [&*copied, &held, &on_disk] {
         let file = File::from(spool.descriptor().unwrap().unwrap().as_fd().try_clone_to_owned().unwrap());

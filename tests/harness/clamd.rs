@@ -16,7 +16,7 @@ const SIGNATURES: &str = include_str!("../../samples/clamd/lazaret-test.ndb");
 /// A running clamd, killed on drop.
 pub struct Clamd {
     dir: tempfile::TempDir,
-    tcp_port: u16,
+    tcp_port: Option<u16>,
     process: Option<Child>,
 }
 
@@ -26,11 +26,19 @@ impl Clamd {
         Self::start_with("").await
     }
 
+    /// Starts one that listens on TCP, too, with settings that override the sample ones.
+    pub async fn start_on_tcp(settings: &str) -> Self {
+        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let settings = format!("TCPAddr 127.0.0.1\nTCPSocket {port}\n{settings}");
+        let mut clamd = Self::start_with(&settings).await;
+        clamd.tcp_port = Some(port);
+        clamd
+    }
+
     /// Starts one with settings that override the sample ones.
     pub async fn start_with(settings: &str) -> Self {
         // A socket's path must be short, so it cannot be below just any temporary directory.
         let dir = tempfile::Builder::new().prefix("lz").tempdir_in("/tmp").unwrap();
-        let tcp_port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let database = dir.path().join("db");
         std::fs::create_dir(&database).unwrap();
         std::fs::write(database.join("test.ndb"), SIGNATURES).unwrap();
@@ -38,9 +46,9 @@ impl Clamd {
         let kept = SETTINGS.lines().filter(|line| !overridden.contains(&line.split(' ').next().unwrap_or_default()));
         let text = kept.collect::<Vec<_>>().join("\n");
         let text = text.replace("@DIR@", dir.path().to_str().unwrap()).replace("@DB@", database.to_str().unwrap());
-        let text = format!("{text}\nTCPAddr 127.0.0.1\nTCPSocket {tcp_port}\n{settings}\n");
+        let text = format!("{text}\n{settings}\n");
         std::fs::write(dir.path().join("clamd.conf"), text).unwrap();
-        let mut clamd = Self { dir, tcp_port, process: None };
+        let mut clamd = Self { dir, tcp_port: None, process: None };
         clamd.launch().await;
         clamd
     }
@@ -73,10 +81,11 @@ impl Clamd {
 
     /// Its TCP socket, as in the configuration.
     pub fn tcp_address(&self) -> String {
-        format!("tcp:127.0.0.1:{}", self.tcp_port)
+        format!("tcp:127.0.0.1:{}", self.tcp_port.expect("started with start_on_tcp"))
     }
 
-    fn socket(&self) -> PathBuf {
+    /// The path of its local socket.
+    pub fn socket(&self) -> PathBuf {
         self.dir.path().join("clamd.sock")
     }
 }

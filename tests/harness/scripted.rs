@@ -30,7 +30,7 @@ pub enum Script {
 pub struct ScriptedClamd {
     address: String,
     _dir: Option<tempfile::TempDir>,
-    script: Arc<Mutex<Script>>,
+    answering: Answering,
     /// Media that it took all bytes of.
     pub received: watch::Receiver<Media>,
 }
@@ -40,13 +40,14 @@ impl ScriptedClamd {
     pub async fn start(script: Script) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = format!("tcp:{}", listener.local_addr().unwrap());
-        let (answering, script, received) = Answering::new(script);
+        let (answering, received) = Answering::new(script);
+        let answers = answering.clone();
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
-                answering.clone().converse(stream);
+                answers.clone().converse(stream);
             }
         });
-        Self { address, _dir: None, script, received }
+        Self { address, _dir: None, answering, received }
     }
 
     /// Starts one that listens on a local socket and may not read what is passed to it.
@@ -55,18 +56,31 @@ impl ScriptedClamd {
         let socket = dir.path().join("clamd.sock");
         let listener = UnixListener::bind(&socket).unwrap();
         let address = format!("unix:{}", socket.display());
-        let (answering, script, received) = Answering::new(script);
+        let (answering, received) = Answering::new(script);
+        let answers = answering.clone();
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
-                answering.clone().converse(stream);
+                answers.clone().converse(stream);
             }
         });
-        Self { address, _dir: Some(dir), script, received }
+        Self { address, _dir: Some(dir), answering, received }
+    }
+
+    /// Changes the version that it gives from now on.
+    pub fn set_version(&self, version: &'static str) {
+        *self.answering.version.lock().unwrap() = version;
+    }
+
+    /// Waits until it has answered `count` more canaries.
+    pub async fn has_answered_canaries(&self, count: usize) {
+        let mut canaries = self.answering.canaries.subscribe();
+        let before = *canaries.borrow();
+        canaries.wait_for(|answered| *answered >= before + count).await.unwrap();
     }
 
     /// Changes what it does from the next connection on.
     pub fn set(&self, script: Script) {
-        *self.script.lock().unwrap() = script;
+        *self.answering.script.lock().unwrap() = script;
     }
 
     pub fn address(&self) -> String {
@@ -83,32 +97,38 @@ impl ScriptedClamd {
 #[derive(Clone)]
 struct Answering {
     script: Arc<Mutex<Script>>,
+    version: Arc<Mutex<&'static str>>,
+    canaries: Arc<watch::Sender<usize>>,
     media: Arc<watch::Sender<Media>>,
 }
 
 impl Answering {
-    fn new(script: Script) -> (Self, Arc<Mutex<Script>>, watch::Receiver<Media>) {
-        let (script, (media, received)) = (Arc::new(Mutex::new(script)), watch::channel(Vec::new()));
-        (Self { script: Arc::clone(&script), media: Arc::new(media) }, script, received)
+    fn new(script: Script) -> (Self, watch::Receiver<Media>) {
+        let (media, received) = watch::channel(Vec::new());
+        let answering = Self {
+            script: Arc::new(Mutex::new(script)),
+            version: Arc::new(Mutex::new("ClamAV 1.4.6/1/Scripted\0")),
+            canaries: Arc::new(watch::channel(0).0),
+            media: Arc::new(media),
+        };
+        (answering, received)
     }
 
     fn converse(self, stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static) {
-        let script = self.script.lock().unwrap().clone();
-        tokio::spawn(async move { converse(stream, script, &self.media).await.unwrap_or_default() });
+        tokio::spawn(async move { converse(stream, &self).await.unwrap_or_default() });
     }
 }
 
-async fn converse(
-    mut stream: impl AsyncRead + AsyncWrite + Unpin,
-    script: Script,
-    media: &watch::Sender<Media>,
-) -> std::io::Result<()> {
+async fn converse(mut stream: impl AsyncRead + AsyncWrite + Unpin, answering: &Answering) -> std::io::Result<()> {
+    let script = answering.script.lock().unwrap().clone();
+    let media = &answering.media;
     let mut command = Vec::new();
     while !matches!(command.last(), Some(0 | b'\n')) {
         command.push(stream.read_u8().await?);
     }
     if command.starts_with(b"zVERSION") || command.starts_with(b"nVERSION") || command.starts_with(b"VERSION") {
-        return stream.write_all(b"ClamAV 1.4.6/1/Scripted\0").await;
+        let version = *answering.version.lock().unwrap();
+        return stream.write_all(version.as_bytes()).await;
     }
     if command.starts_with(b"zFILDES") {
         // The byte that carries the descriptor.
@@ -143,5 +163,9 @@ async fn converse(
             reply
         }
     };
-    stream.write_all(reply).await
+    stream.write_all(reply).await?;
+    if is_canary {
+        answering.canaries.send_modify(|answered| *answered += 1);
+    }
+    Ok(())
 }
