@@ -13,7 +13,8 @@ async fn raw(app: &App, sent: &str) -> String {
     stream.write_all(sent.as_bytes()).await.unwrap();
     let mut answer = Vec::new();
     // A reset after the answer is as good as an end.
-    let _end_or_reset = stream.read_to_end(&mut answer).await;
+    let limit = std::time::Duration::from_mins(1);
+    let _end_or_reset = tokio::time::timeout(limit, stream.read_to_end(&mut answer)).await.expect("it is closed");
     String::from_utf8_lossy(&answer).lines().next().unwrap_or_default().to_owned()
 }
 
