@@ -3,7 +3,7 @@
 use std::{
     pin::Pin,
     sync::{Arc, Mutex},
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
     time::Duration,
 };
 
@@ -119,19 +119,23 @@ impl<T: Unpin> http_body::Body for Holding<T> {
     }
 }
 
+/// Bytes that a leased body gives at a time. Who takes longer than the lease for these few is not slow.
+const LEASED_PIECE: usize = 16 * 1024;
+
 /// A body that is dropped, with all it holds, when nobody asks for its next bytes within `stall`. An HTTP/2 client that
 /// opens no window does not stall the connection, so no timer of the connection sees it.
 pub fn leased(body: Body, stall: Duration) -> Body {
     if body.is_end_stream() {
         return body;
     }
-    let lease = Arc::new(Mutex::new(Lease { body: Some(body), asked: Instant::now() }));
+    let lease = Arc::new(Mutex::new(Lease { body: Some(body), rest: Bytes::new(), asked: Instant::now() }));
     let guarded = Arc::clone(&lease);
     let watcher = tokio::spawn(async move {
         loop {
             let due = guarded.lock().expect("no panic while held").asked + stall;
             if due <= Instant::now() {
-                guarded.lock().expect("no panic while held").body = None;
+                let mut lease = guarded.lock().expect("no panic while held");
+                (lease.body, lease.rest) = (None, Bytes::new());
                 return;
             }
             sleep_until(due).await;
@@ -142,6 +146,8 @@ pub fn leased(body: Body, stall: Duration) -> Body {
 
 struct Lease {
     body: Option<Body>,
+    /// What is left of a frame that was too large to be given at once.
+    rest: Bytes,
     /// When its bytes were last asked for.
     asked: Instant,
 }
@@ -158,19 +164,27 @@ impl http_body::Body for Leased {
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         let mut lease = self.lease.lock().expect("no panic while held");
         lease.asked = Instant::now();
-        match &mut lease.body {
-            Some(body) => Pin::new(body).poll_frame(cx),
-            None => Poll::Ready(Some(Err(ReceiveError::Stalled.into()))),
+        if lease.rest.is_empty() {
+            let Some(body) = &mut lease.body else { return Poll::Ready(Some(Err(ReceiveError::Stalled.into()))) };
+            match ready!(Pin::new(body).poll_frame(cx)).transpose()?.map(Frame::into_data) {
+                Some(Ok(bytes)) => lease.rest = bytes,
+                Some(Err(other)) => return Poll::Ready(Some(Ok(other))),
+                None => return Poll::Ready(None),
+            }
         }
+        let piece = LEASED_PIECE.min(lease.rest.len());
+        Poll::Ready(Some(Ok(Frame::data(lease.rest.split_to(piece)))))
     }
 
     fn is_end_stream(&self) -> bool {
-        self.lease.lock().expect("no panic while held").body.as_ref().is_some_and(http_body::Body::is_end_stream)
+        let lease = self.lease.lock().expect("no panic while held");
+        lease.rest.is_empty() && lease.body.as_ref().is_some_and(http_body::Body::is_end_stream)
     }
 
     fn size_hint(&self) -> SizeHint {
         let lease = self.lease.lock().expect("no panic while held");
-        lease.body.as_ref().map_or_else(SizeHint::default, http_body::Body::size_hint)
+        let exact = lease.body.as_ref().and_then(|body| body.size_hint().exact());
+        exact.map_or_else(SizeHint::default, |bytes| SizeHint::with_exact(bytes + lease.rest.len() as u64))
     }
 }
 

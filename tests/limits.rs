@@ -131,3 +131,24 @@ async fn an_http2_reader_that_opens_no_window_is_dropped() {
     everything_is_given_back(&app).await;
     drop(answer);
 }
+
+#[tokio::test]
+async fn a_slow_http2_reader_gets_all_of_it() {
+    let (homeserver, clamd) = (Homeserver::start().await, Clamd::start().await);
+    let app = AppBuilder::new(&homeserver).clamd(&clamd).with("limits: {stall_timeout: 1s}").start().await;
+    let body: Vec<u8> = (0..400_000_u32).map(|i| (i % 251) as u8).collect();
+    homeserver.put_media("m", &Stored::media(&body));
+    let pool = hyper_util::client::legacy::Client::builder(hyper_util::rt::TokioExecutor::new())
+        .http2_only(true)
+        .http2_initial_stream_window_size(8 * 1024)
+        .build_http();
+    let request = http::Request::get(format!("http://{}{V1}", app.public)).header("authorization", "Bearer token");
+    let mut answer = pool.request(request.body(String::new()).unwrap()).await.unwrap().into_body();
+    let mut pause = tokio::time::interval(std::time::Duration::from_millis(50));
+    let mut read = Vec::new();
+    while let Some(frame) = http_body_util::BodyExt::frame(&mut answer).await {
+        read.extend_from_slice(frame.unwrap().data_ref().unwrap());
+        pause.tick().await;
+    }
+    assert!(read == body);
+}
