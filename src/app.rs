@@ -3,7 +3,6 @@
 use std::{net::SocketAddr, sync::Arc};
 
 use anyhow::Context as _;
-use futures_util::future::{Either, pending, ready};
 use tokio::{net::TcpListener, sync::mpsc, task::JoinSet};
 
 use crate::{
@@ -104,8 +103,12 @@ impl App {
             }
         };
         tracing::info!("draining");
-        let again =
-            async { stops.recv().await.map_or_else(|| Either::Left(pending()), |()| Either::Right(ready(()))).await };
+        let again = async {
+            if stops.recv().await.is_none() {
+                // Nobody is left who could ask again.
+                std::future::pending::<()>().await;
+            }
+        };
         let finished = lifecycle.stop(&shutdown, again).await;
         while let Some(part) = parts.join_next().await {
             if let Err(error) = part {

@@ -132,12 +132,15 @@ pub fn leased(body: Body, stall: Duration) -> Body {
     let guarded = Arc::clone(&lease);
     let watcher = tokio::spawn(async move {
         loop {
-            let due = guarded.lock().expect("no panic while held").asked + stall;
-            if due <= Instant::now() {
+            let due = {
                 let mut lease = guarded.lock().expect("no panic while held");
-                (lease.body, lease.rest) = (None, Bytes::new());
-                return;
-            }
+                let due = lease.asked + stall;
+                if due <= Instant::now() {
+                    (lease.body, lease.rest) = (None, Bytes::new());
+                    return;
+                }
+                due
+            };
             sleep_until(due).await;
         }
     });
@@ -232,4 +235,37 @@ pub async fn small(body: Incoming, max: usize, within: Duration) -> Result<Bytes
         true => SmallError::TooLarge,
         false => SmallError::Broken,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_leased_body_comes_in_small_pieces_and_whole() {
+        let bytes: Bytes = (0..100_000_u32).map(|i| (i % 251) as u8).collect();
+        let mut body = leased(full(bytes.clone()), Duration::from_secs(1));
+        assert_eq!(body.size_hint().exact(), Some(100_000));
+        let mut read = Vec::new();
+        while let Some(frame) = body.frame().await {
+            let piece = frame.unwrap().into_data().unwrap();
+            assert!(piece.len() <= 16 * 1024, "{}", piece.len());
+            read.extend_from_slice(&piece);
+            assert_eq!(body.size_hint().exact(), Some(100_000 - read.len() as u64));
+            // Slow, but each time within the lease.
+            sleep(Duration::from_millis(900)).await;
+        }
+        assert_eq!(read, bytes);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_lease_that_runs_out_gives_up_what_was_held() {
+        let held = Arc::new(());
+        let mut body = leased(holding(full(vec![1; 100_000]), Arc::clone(&held)), Duration::from_secs(1));
+        body.frame().await.unwrap().unwrap();
+        assert_eq!(Arc::strong_count(&held), 2);
+        sleep(Duration::from_millis(1100)).await;
+        assert_eq!(Arc::strong_count(&held), 1, "while the body itself is still there");
+        assert!(body.frame().await.unwrap().is_err(), "and its end is no end that a client could take for the file's");
+    }
 }
