@@ -41,7 +41,9 @@ impl App {
         let spool_dir = || format!("spool.dir {} cannot be used", config.spool.dir.display());
         let spooler = Arc::new(Spooler::open(&config.spool, config.limits.memory_bytes).with_context(spool_dir)?);
         spooler.register(&registry)?;
-        let engine: Arc<dyn Engine> = Arc::new(Clamd::new(&config.clamd, &spooler, &registry)?);
+        let clamd = Clamd::new(&config.clamd, &config.limits, policy.relies_on(), &spooler, &registry)?;
+        clamd.first_look().await.map_err(anyhow::Error::msg).context("no clamd keeps what the policy promises")?;
+        let engine: Arc<dyn Engine> = Arc::new(clamd);
         let url = config.homeserver.url.clone().context("homeserver.url is not set")?;
         let upstream = Upstream::new(url, &config.homeserver, &registry)?;
         let stages = Stages {
@@ -56,7 +58,7 @@ impl App {
         bounds.register(&config.limits, &registry)?;
         let context = http::Context {
             upstream,
-            inspector: Inspector::new(stages, lifecycle.tasks().clone()),
+            inspector: Inspector::new(stages, &config.inspect, lifecycle.tasks().clone(), &registry)?,
             spooler,
             envelope,
             trusted: config.trusted_proxies,

@@ -3,9 +3,15 @@
 //! A verdict is a statement about bytes that were looked at. Engine trouble is no verdict but an error of the
 //! [`engine`](crate::engine) module, so it can neither be stored nor be taken for clean.
 
-use std::time::{Duration, SystemTime};
+use std::{
+    sync::{Arc, OnceLock},
+    time::{Duration, SystemTime},
+};
 
 use crate::facts::Facts;
+
+/// The limit that only media that are streamed to an engine meet, in clamd's word for it.
+pub const STREAM_LIMIT: &str = "StreamMaxLength";
 
 /// The outcome of looking at the exact bytes of a medium.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,9 +47,14 @@ impl Verdict {
     }
 
     /// True if the same engine would say the same of the same bytes at any time. A scan that ran out of time says more of
-    /// the engine's load than of the bytes.
+    /// the engine's load than of the bytes, and a limit on streams more of the way that they went.
     pub fn is_lasting(&self) -> bool {
-        !matches!(self, Self::Incomplete { why } if why.0.ends_with(".MaxScanTime"))
+        !(self.is_out_of_time() || matches!(self, Self::Incomplete { why } if why.0 == STREAM_LIMIT))
+    }
+
+    /// True if the engine gave up after all the time that it allows itself.
+    pub fn is_out_of_time(&self) -> bool {
+        matches!(self, Self::Incomplete { why } if why.0.ends_with(".MaxScanTime"))
     }
 
     /// All names that [`Verdict::name`] can give, so that metric series exist from the start.
@@ -73,11 +84,57 @@ pub struct Detection(pub String);
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Epoch(pub String);
 
+/// The signature database that an engine had loaded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Signatures {
+    /// Its number, which grows with each update.
+    pub version: u32,
+    /// When it was made, as far as the engine says so.
+    pub built: Option<SystemTime>,
+}
+
+/// Whether an engine was found working after it gave a verdict. An engine may be broken for a while before anyone
+/// notices; what it said in that while must not be remembered. An engine that breaks and heals between two looks is not
+/// noticed.
+#[derive(Clone, Debug, Default)]
+pub struct Vouch(Arc<OnceLock<Standing>>);
+
+/// How an engine stands after some verdicts of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// It told clean from infected once more.
+    Proven,
+    /// It was taken out before it did. It may have missed something; what it found was there.
+    Doubted,
+    /// It was wrong about a specimen, and may be wrong about anything.
+    Refuted,
+}
+
+impl Vouch {
+    /// Says so of all verdicts that are vouched for by this.
+    pub fn settle(&self, standing: Standing) {
+        self.0.get_or_init(|| standing);
+    }
+
+    /// True once it is known that the engine cannot be believed in this.
+    pub fn refutes(&self, verdict: &Verdict) -> bool {
+        match self.0.get() {
+            None | Some(Standing::Proven) => false,
+            Some(Standing::Doubted) => matches!(verdict, Verdict::Clean(_)),
+            Some(Standing::Refuted) => true,
+        }
+    }
+}
+
 /// Where a verdict comes from.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Provenance {
     /// The engine's name, for example `clamd`.
     pub engine: &'static str,
+    /// The engine's version, for example `1.4.6`.
+    pub version: String,
+    /// The signature database; `None` if the engine does not say.
+    pub signatures: Option<Signatures>,
     /// The instance that answered.
     pub backend: String,
     /// The engine's epoch when the scan was started. A database that was replaced meanwhile makes the verdict look
@@ -85,12 +142,14 @@ pub struct Provenance {
     pub epoch: Epoch,
     /// Bytes that the engine was given.
     pub bytes: u64,
-    /// Time from the engine's first to its last byte.
+    /// Time from the connection to the engine until its last byte.
     pub took: Duration,
+    /// Whether the engine was found broken right after.
+    pub vouch: Vouch,
 }
 
 /// What the verdict cache keeps of some bytes. Policy stays out of it and is run anew on every hit.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Record {
     /// What is known without an engine.
     pub facts: Facts,
@@ -100,4 +159,15 @@ pub struct Record {
     pub provenance: Provenance,
     /// When it was said.
     pub scanned_at: SystemTime,
+}
+
+/// What an engine names rather than calls clean. A policy relies on some of it; an engine keeps to some of it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Heuristics {
+    /// Media that it did not look at in full.
+    pub limits: bool,
+    /// Containers that need a password.
+    pub encrypted: bool,
+    /// Documents with macros.
+    pub macros: bool,
 }

@@ -35,7 +35,7 @@ async fn many_requests_for_one_attachment_make_one_scan() {
 async fn a_scan_outlives_its_client_and_is_there_for_the_next() {
     let homeserver = Homeserver::start().await;
     let finish = Arc::new(Notify::new());
-    let clamd = ScriptedClamd::start(Script::Held(Arc::clone(&finish), b"stream: OK\0")).await;
+    let clamd = ScriptedClamd::start(Script::held(&finish, b"stream: OK\0"));
     let app = AppBuilder::new(&homeserver).scripted(&clamd).start().await;
     homeserver.put_media("m", &Stored::media(b"a medium"));
 

@@ -31,7 +31,7 @@ async fn the_plaintext_of_an_attachment_is_on_no_disk() {
     for memory in ["1MiB", "0"] {
         let homeserver = Homeserver::start().await;
         let finish = Arc::new(Notify::new());
-        let clamd = ScriptedClamd::start(Script::Held(Arc::clone(&finish), b"stream: OK\0")).await;
+        let clamd = ScriptedClamd::start(Script::held(&finish, b"stream: OK\0"));
         let settings = format!("limits: {{memory_bytes: {memory}}}\nspool: {{dir: DIR/spool, memory_threshold: 0}}");
         let app = AppBuilder::new(&homeserver).scripted(&clamd).with(&settings).start().await;
         let sealed = seal(TEXT, "m", 3);

@@ -74,7 +74,7 @@ async fn an_attachment_that_memory_has_no_room_for_is_scanned_all_the_same() {
 async fn scans_beyond_the_slots_wait_and_then_are_asked_to_come_again() {
     let homeserver = Homeserver::start().await;
     let finish = Arc::new(Notify::new());
-    let clamd = ScriptedClamd::start(Script::Held(Arc::clone(&finish), b"stream: OK\0")).await;
+    let clamd = ScriptedClamd::start(Script::held(&finish, b"stream: OK\0"));
     let app = AppBuilder::new(&homeserver)
         .scripted(&clamd)
         .clamd_settings("max_scans: 1, queue_timeout: 200ms")
@@ -88,11 +88,12 @@ async fn scans_beyond_the_slots_wait_and_then_are_asked_to_come_again() {
         answer = first.as_mut() => panic!("{answer:?}"),
         () = clamd.has_received(1) => (),
     }
-    assert_eq!(app.metric("lazaret_engine_slots_in_use").await, 1);
+    let in_use = format!("lazaret_engine_slots_in_use{{backend=\"{}\"}}", clamd.address());
+    assert_eq!(app.metric(&in_use).await, 1);
     app.get("/_matrix/client/v1/media/download/hs.test/n").await.assert_matrix_error(503, "M_UNKNOWN");
     finish.notify_one();
     assert_eq!(first.await.status, 200);
-    assert_eq!(app.metric("lazaret_engine_slots_in_use").await, 0);
+    eventually("the slot is free", || async { app.metric(&in_use).await == 0 }).await;
 }
 
 /// Waits until nothing is held for anyone.

@@ -17,5 +17,6 @@ mod hostile;
 mod limits;
 mod passthrough;
 mod scanner;
+mod scripted_clamd;
 mod shutdown;
 mod upload;

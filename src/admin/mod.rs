@@ -1,4 +1,4 @@
-//! The operators' side: health and metrics, on a listener of its own that is never exposed to clients.
+//! The operators' side: health, metrics and epochs, on a listener of its own that is never exposed to clients.
 
 use std::{
     net::{IpAddr, Ipv4Addr, SocketAddr},
@@ -8,9 +8,12 @@ use std::{
 use axum::{
     Router,
     extract::State,
-    http::{StatusCode, header::CONTENT_TYPE},
+    http::{
+        HeaderMap, StatusCode,
+        header::{CONTENT_TYPE, ORIGIN},
+    },
     response::{IntoResponse, Response},
-    routing::get,
+    routing::{get, post},
 };
 use prometheus::Registry;
 use serde::Deserialize;
@@ -50,6 +53,7 @@ pub async fn serve(listener: TcpListener, context: Context) {
         .route("/livez", get(async || "ok\n"))
         .route("/readyz", get(readyz))
         .route("/metrics", get(export))
+        .route("/epoch/bump", post(bump))
         .with_state(context);
     let serving = async { axum::serve(listener, routes).await };
     if let Some(Err(error)) = stopped.run_until_cancelled(serving).await {
@@ -58,12 +62,22 @@ pub async fn serve(listener: TcpListener, context: Context) {
 }
 
 /// Ready to take requests: an engine has told clean from infected just now, and the process is not about to end.
-async fn readyz(State(context): State<Context>) -> (StatusCode, &'static str) {
+async fn readyz(State(context): State<Context>) -> (StatusCode, String) {
     match (context.lifecycle.draining().is_cancelled(), context.engine.ready()) {
-        (true, _) => (StatusCode::SERVICE_UNAVAILABLE, "draining\n"),
-        (false, false) => (StatusCode::SERVICE_UNAVAILABLE, "no engine passes its canaries\n"),
-        (false, true) => (StatusCode::OK, "ready\n"),
+        (true, _) => (StatusCode::SERVICE_UNAVAILABLE, "draining\n".to_owned()),
+        (false, Err(why)) => (StatusCode::SERVICE_UNAVAILABLE, format!("no engine passes its canaries\n{why}\n")),
+        (false, Ok(())) => (StatusCode::OK, "ready\n".to_owned()),
     }
+}
+
+/// Makes all verdicts so far outdated. A browser that is made to ask for this names the page that made it, and is refused.
+async fn bump(State(context): State<Context>, headers: HeaderMap) -> (StatusCode, String) {
+    if headers.contains_key(ORIGIN) {
+        return (StatusCode::FORBIDDEN, "not from a web page\n".to_owned());
+    }
+    let bump = context.engine.bump();
+    tracing::warn!(bump, "epoch bumped by the operator; every verdict so far is outdated");
+    (StatusCode::OK, format!("epoch bumped to {bump}\n"))
 }
 
 async fn export(State(context): State<Context>) -> Response {

@@ -6,7 +6,7 @@ use futures_util::future::{BoxFuture, ready};
 use moka::sync::Cache;
 
 use super::{Config, VerdictStore, key::Key};
-use crate::verdict::{Record, Verdict};
+use crate::verdict::{Provenance, Record, Verdict};
 
 /// What moka itself spends on an entry: its bookkeeping was measured at about this.
 const OVERHEAD: usize = 160;
@@ -32,7 +32,8 @@ fn weight(entry: &Entry) -> usize {
     match entry {
         Entry::Identity(_) => fixed,
         Entry::Record(record) => {
-            let texts = record.provenance.backend.len() + record.provenance.epoch.0.len();
+            let Provenance { backend, version, epoch, .. } = &record.provenance;
+            let texts = backend.len() + version.len() + epoch.0.len();
             let detection = match &record.verdict {
                 Verdict::Clean(_) => 0,
                 Verdict::Infected { detection: text }

@@ -8,8 +8,8 @@
 //! | (ciphertext, key) of an attachment | identity of its plaintext |
 //!
 //! Keys are HMACs under a secret ([`key::KeyRing`]), so that a store reveals no file hash and no attachment key. Engine
-//! trouble and anything that policy decided are never kept. A record counts only while the engine that made it is in
-//! the same epoch. A store that fails is a miss.
+//! trouble and anything that policy decided are never kept. A record counts only while its engine would say the same
+//! today. A store that fails is a miss.
 
 pub mod key;
 mod memory;
@@ -22,7 +22,7 @@ use prometheus::{IntCounterVec, Opts, PullingGauge, Registry};
 use serde::Deserialize;
 
 use self::{key::Key, memory::MemoryStore};
-use crate::verdict::{Epoch, Record};
+use crate::verdict::Record;
 
 /// `cache` section of the configuration.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
@@ -136,12 +136,12 @@ impl VerdictCache {
         Ok(Self { store, lookups })
     }
 
-    /// The record of a plaintext, if it was made in `epoch`. Without an epoch nothing is current.
-    pub async fn current(&self, identity: Key, epoch: Option<&Epoch>) -> Option<Arc<Record>> {
+    /// The record of a plaintext, if it `is_current`.
+    pub async fn current(&self, identity: Key, is_current: impl Fn(&Record) -> bool) -> Option<Arc<Record>> {
         let record = self.store.record(identity).await;
         let (result, current) = match record {
             None => ("miss", None),
-            Some(record) if Some(&record.provenance.epoch) != epoch => ("stale", None),
+            Some(record) if !is_current(&record) => ("stale", None),
             Some(record) => ("hit", Some(record)),
         };
         self.lookups.with_label_values(&[result]).inc();
@@ -149,9 +149,8 @@ impl VerdictCache {
     }
 
     /// As [`VerdictCache::current`], for looking again just before a scan; not counted.
-    pub async fn recheck(&self, identity: Key, epoch: Option<&Epoch>) -> Option<Arc<Record>> {
-        let record = self.store.record(identity).await;
-        record.filter(|record| Some(&record.provenance.epoch) == epoch)
+    pub async fn recheck(&self, identity: Key, is_current: impl Fn(&Record) -> bool) -> Option<Arc<Record>> {
+        self.store.record(identity).await.filter(|record| is_current(record))
     }
 
     /// Keeps a record.

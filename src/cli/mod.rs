@@ -1,5 +1,8 @@
 //! The command line.
 
+mod doctor;
+mod epoch;
+
 use std::{path::PathBuf, process::ExitCode};
 
 use clap::{Args, Parser, Subcommand};
@@ -30,6 +33,23 @@ enum Command {
     Serve(ConfigArgs),
     /// Say what is wrong with a configuration, without starting anything.
     Check(ConfigArgs),
+    /// Ask the configured clamds what they really do, and say what to change in their settings.
+    Doctor {
+        #[command(flatten)]
+        config: ConfigArgs,
+        /// Print the reports as JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Tell a running Lazaret of signatures that clamd's version does not show.
+    #[command(subcommand)]
+    Epoch(EpochCommand),
+}
+
+#[derive(Debug, Subcommand)]
+enum EpochCommand {
+    /// Make all verdicts so far outdated, and let a signature database go backwards once.
+    Bump(ConfigArgs),
 }
 
 #[derive(Debug, Args)]
@@ -52,6 +72,12 @@ pub fn main() -> ExitCode {
     let outcome = match Cli::parse().command {
         Command::Serve(args) => serve(&args),
         Command::Check(args) => check(&args),
+        Command::Doctor { config, json } => {
+            config.load().map_err(Into::into).and_then(|config| doctor::run(&config, json))
+        }
+        Command::Epoch(EpochCommand::Bump(config)) => {
+            config.load().map_err(Into::into).and_then(|config| epoch::bump(&config))
+        }
     };
     outcome.unwrap_or_else(|error| {
         eprintln!("lazaret: {error:#}");

@@ -11,7 +11,8 @@ use serde::Deserialize;
 
 pub use self::load::{ConfigError, load};
 use crate::{
-    admin, cache, crypto::envelope, engine::clamd, http, lifecycle, limits, policy, spool, telemetry::log, upstream,
+    admin, cache, crypto::envelope, engine::clamd, http, inspect, lifecycle, limits, policy, spool, telemetry::log,
+    upstream,
 };
 
 /// No timeout makes sense beyond this, and clocks would overflow far beyond it.
@@ -31,6 +32,8 @@ pub struct Config {
     pub homeserver: upstream::Config,
     /// The antivirus engine.
     pub clamd: clamd::Config,
+    /// The order of stages.
+    pub inspect: inspect::Config,
     /// The verdict cache.
     pub cache: cache::Config,
     /// Keys.
@@ -55,6 +58,7 @@ impl Default for Config {
             admin: admin::Config::default(),
             homeserver: upstream::Config::default(),
             clamd: clamd::Config::default(),
+            inspect: inspect::Config::default(),
             cache: cache::Config::default(),
             crypto: envelope::Config::default(),
             policy: policy::Config::default(),
@@ -90,7 +94,7 @@ impl Config {
         expect(!clamd.probe_timeout.is_zero(), "clamd.probe_timeout is 0; no canary could pass");
         expect(!self.homeserver.timeouts.media.is_zero(), "homeserver.timeouts.media is 0; no medium could be fetched");
         let permits = tokio::sync::Semaphore::MAX_PERMITS;
-        let counts = [limits.max_media_requests, limits.max_connections, clamd.max_scans];
+        let counts = [limits.max_media_requests, limits.max_connections];
         expect(counts.iter().all(|count| count.get() <= permits), "a limit on numbers is larger than can be counted");
         let durations = [
             limits.stall_timeout,
@@ -99,6 +103,10 @@ impl Config {
             clamd.scan_timeout,
             clamd.probe_interval,
             clamd.probe_timeout,
+            clamd.orphan_timeout,
+            clamd.max_backoff,
+            clamd.reload_settle,
+            self.inspect.toxic_ttl,
             self.homeserver.timeouts.connect,
             self.homeserver.timeouts.media,
             self.shutdown.delay,

@@ -121,5 +121,5 @@ fn the_example_shows_every_setting_with_its_default() {
     assert_eq!(config, Config { homeserver: config.homeserver.clone(), ..Config::default() });
     assert_eq!(config.homeserver.timeouts, upstream::Timeouts::default());
     let keys: serde_yaml::Value = serde_yaml::from_str(text).unwrap();
-    assert_eq!(keys.as_mapping().unwrap().len(), 12, "no section is left out");
+    assert_eq!(keys.as_mapping().unwrap().len(), 13, "no section is left out");
 }

@@ -11,6 +11,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    facts::Facts,
     plaintext::Plaintext,
     verdict::{Epoch, Provenance, Verdict},
 };
@@ -30,12 +31,15 @@ pub enum EngineError {
     /// No instance is healthy.
     #[error("no engine is available")]
     Unavailable,
-    /// All slots stayed taken for as long as a scan may wait for one.
+    /// All slots stayed taken for as long as a scan may wait for one, or as many wait already as may.
     #[error("all engine slots are taken")]
     Busy,
     /// The deadline passed.
     #[error("the engine did not answer in time")]
-    Timeout,
+    Timeout {
+        /// See [`EngineError::blame`].
+        blame: u32,
+    },
     /// The instance failed on this scan.
     #[error("{backend}: {why}")]
     Failed {
@@ -43,19 +47,53 @@ pub enum EngineError {
         backend: String,
         /// What went wrong, in words for the log.
         why: String,
+        /// See [`EngineError::blame`].
+        blame: u32,
     },
+}
+
+/// The blame for one engine that died, or never finished, if there was but one medium that it could be due to.
+pub const FULL_BLAME: u32 = 100;
+
+impl EngineError {
+    /// How likely it is that these bytes killed an instance or kept it busy to the end: [`FULL_BLAME`] for each, for a
+    /// death divided by the number of media that the instance had.
+    pub fn blame(&self) -> u32 {
+        match self {
+            Self::Unavailable | Self::Busy => 0,
+            Self::Timeout { blame } | Self::Failed { blame, .. } => *blame,
+        }
+    }
+
+    /// The same, with the blame for an earlier attempt on the same bytes added.
+    #[must_use]
+    pub fn after(mut self, earlier: Option<&Self>) -> Self {
+        if let (Self::Timeout { blame } | Self::Failed { blame, .. }, Some(earlier)) = (&mut self, earlier) {
+            *blame += earlier.blame();
+        }
+        self
+    }
 }
 
 /// An antivirus product that looks at bytes.
 pub trait Engine: Send + Sync {
-    /// Scans all bytes of `plaintext`, answering before `deadline`.
-    fn scan<'a>(&'a self, plaintext: &'a Plaintext, deadline: Instant) -> BoxFuture<'a, Result<Scan, EngineError>>;
+    /// Scans all bytes of `plaintext`, of which `facts` tell, answering before `deadline`.
+    fn scan<'a>(
+        &'a self,
+        plaintext: &'a Plaintext,
+        facts: &'a Facts,
+        deadline: Instant,
+    ) -> BoxFuture<'a, Result<Scan, EngineError>>;
 
-    /// The state that its verdicts depend on, as last seen; `None` before it was seen at all.
-    fn epoch(&self) -> Option<Epoch>;
+    /// True if a verdict of this epoch is what would be said today.
+    fn is_current(&self, epoch: &Epoch) -> bool;
 
-    /// True while an instance has proven that it tells clean from infected.
-    fn ready(&self) -> bool;
+    /// Makes all verdicts so far outdated, since an operator knows of a change that the engine does not show. Gives the
+    /// number that says so in epochs.
+    fn bump(&self) -> u64;
+
+    /// Fails while no instance has proven that it tells clean from infected, saying why of each.
+    fn ready(&self) -> Result<(), String>;
 
     /// Keeps proving it, until `stop`.
     fn watch(&self, stop: CancellationToken) -> BoxFuture<'_, ()>;

@@ -35,18 +35,23 @@ impl Flights {
     where
         W: Future<Output = Outcome> + Send + 'static,
     {
-        let flight = {
-            let mut under_way = self.under_way.lock().expect("no panic while held");
-            match under_way.get(&key) {
-                Some(flight) => flight.clone(),
-                None => {
-                    let flight = self.launch(key, work());
-                    under_way.insert(key, flight.clone());
-                    flight
-                }
+        // Who joins a flight lets go of what its own work would have needed, a plaintext in memory for one.
+        self.board(key, work).await
+    }
+
+    fn board<W>(&self, key: Key, work: impl FnOnce() -> W) -> Flight
+    where
+        W: Future<Output = Outcome> + Send + 'static,
+    {
+        let mut under_way = self.under_way.lock().expect("no panic while held");
+        match under_way.get(&key) {
+            Some(flight) => flight.clone(),
+            None => {
+                let flight = self.launch(key, work());
+                under_way.insert(key, flight.clone());
+                flight
             }
-        };
-        flight.await
+        }
     }
 
     fn launch(&self, key: Key, work: impl Future<Output = Outcome> + Send + 'static) -> Flight {

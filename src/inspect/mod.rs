@@ -12,6 +12,8 @@
 //! * Engine trouble is returned, never kept.
 
 mod flight;
+mod outbreak;
+mod toxic;
 
 use std::{
     io,
@@ -21,24 +23,45 @@ use std::{
 };
 
 use futures_util::{TryStreamExt, future::ready};
+use prometheus::Registry;
+use serde::Deserialize;
 use sha2::{Digest as _, Sha256};
 use tokio::{sync::Semaphore, task::JoinError, time::Instant};
 use tokio_util::task::TaskTracker;
 
-use self::flight::Flights;
+use self::{flight::Flights, outbreak::Outbreaks, toxic::Toxic};
 use crate::{
     cache::{
         VerdictCache,
         key::{Key, KeyRing},
     },
     crypto::attachment::{AttachmentKey, DecryptError},
-    engine::{Engine, EngineError},
+    engine::{Engine, EngineError, Scan},
     plaintext::Plaintext,
     policy::{Decision, Policy},
     sniff,
     spool::{Digest, Spool, Spooler},
-    verdict::Record,
+    verdict::{Provenance, Record},
 };
+
+/// `inspect` section of the configuration.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// How long a medium that twice killed an engine, or kept it busy to the end, is refused without another scan; 0
+    /// has it scanned each time.
+    #[serde(with = "humantime_serde")]
+    pub toxic_ttl: Duration,
+    /// Distinct media that a signature, first seen after a change of the database, must hit within an hour to count as
+    /// an outbreak.
+    pub outbreak_media: NonZeroUsize,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self { toxic_ttl: Duration::from_mins(10), outbreak_media: NonZeroUsize::new(20).expect("not zero") }
+    }
+}
 
 /// A record, wherever it came from.
 type Judgement = Arc<Record>;
@@ -103,13 +126,26 @@ pub struct Inspector {
     flights: Flights,
     /// Decryption keeps a core busy; more of it at a time than there are cores would only keep the disk waiting.
     decryptions: Semaphore,
+    toxic: Toxic,
+    outbreaks: Outbreaks,
 }
 
 impl Inspector {
     /// An inspector whose inspections run as `tasks`.
-    pub fn new(stages: Stages, tasks: TaskTracker) -> Arc<Self> {
+    pub fn new(
+        stages: Stages,
+        config: &Config,
+        tasks: TaskTracker,
+        registry: &Registry,
+    ) -> prometheus::Result<Arc<Self>> {
         let cores = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
-        Arc::new(Self { stages, flights: Flights::new(tasks), decryptions: Semaphore::new(cores) })
+        Ok(Arc::new(Self {
+            stages,
+            flights: Flights::new(tasks),
+            decryptions: Semaphore::new(cores),
+            toxic: Toxic::register(config, registry)?,
+            outbreaks: Outbreaks::register(config, registry)?,
+        }))
     }
 
     /// Inspects a body as it is, or as `key` opens it.
@@ -196,22 +232,33 @@ impl Inspector {
 
     async fn scan(self: Arc<Self>, identity: Key, plaintext: Plaintext) -> Result<Judgement, InspectError> {
         // The flight that just landed may have been for the same bytes.
-        if let Some(record) = self.stages.cache.recheck(identity, self.stages.engine.epoch().as_ref()).await {
+        if let Some(record) = self.stages.cache.recheck(identity, |record| self.is_current(record)).await {
+            return Ok(record);
+        }
+        if let Some(record) = self.toxic.get(identity) {
             return Ok(record);
         }
         let facts = sniff::examine(&plaintext.head(sniff::HEAD).await?, plaintext.len());
         let deadline = Instant::now() + self.stages.scan_timeout;
-        let scan = self.stages.engine.scan(&plaintext, deadline).await?;
-        let (verdict, provenance) = (scan.verdict, scan.provenance);
+        let outcome = self.stages.engine.scan(&plaintext, &facts, deadline).await;
+        let Scan { verdict, provenance } = outcome.inspect_err(|error| self.toxic.failed(identity, &facts, error))?;
         let record = Arc::new(Record { facts, verdict, provenance, scanned_at: SystemTime::now() });
         if record.verdict.is_lasting() {
             self.stages.cache.keep(identity, Arc::clone(&record)).await;
         }
+        self.toxic.judged(identity, &record);
+        self.outbreaks.judged(&record);
         Ok(record)
     }
 
     async fn current(&self, identity: Key) -> Option<Judgement> {
-        self.stages.cache.current(identity, self.stages.engine.epoch().as_ref()).await
+        self.stages.cache.current(identity, |record| self.is_current(record)).await
+    }
+
+    /// A verdict counts while its engine would say the same today, and was not found broken right after it said it.
+    fn is_current(&self, record: &Record) -> bool {
+        let Provenance { epoch, vouch, .. } = &record.provenance;
+        !vouch.refutes(&record.verdict) && self.stages.engine.is_current(epoch)
     }
 }
 

@@ -7,7 +7,10 @@ use std::{io, path::PathBuf};
 
 use serde::Deserialize;
 
-use crate::{facts::Facts, verdict::Verdict};
+use crate::{
+    facts::Facts,
+    verdict::{Heuristics, Verdict},
+};
 
 /// `policy` section of the configuration.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
@@ -79,6 +82,12 @@ impl Policy {
         Ok(Self(()))
     }
 
+    /// What an engine must name for the policy to mean what it says: whoever refuses the incomplete and the opaque relies
+    /// on being told of them.
+    pub fn relies_on(&self) -> Heuristics {
+        Heuristics { limits: true, encrypted: true, macros: false }
+    }
+
     /// Decides.
     pub fn decide(&self, _facts: &Facts, verdict: &Verdict) -> Decision {
         match verdict {
@@ -99,7 +108,7 @@ mod tests {
     fn only_clean_passes() {
         let dir = tempfile::tempdir().unwrap();
         let policy = Policy::load(&Config { dir: dir.path().join("absent") }).unwrap();
-        let facts = Facts { size: 1, detected_type: None };
+        let facts = Facts { size: 1, detected_type: None, container: false };
         let found = Detection("X".to_owned());
         for (verdict, refusal) in [
             (Verdict::Infected { detection: found.clone() }, Refusal::Infected),

@@ -1,5 +1,7 @@
 //! What leading bytes tell. Never fails: unknown is a fact.
 
+use infer::MatcherType;
+
 use crate::facts::Facts;
 
 /// Bytes that [`examine`] wants to see.
@@ -7,7 +9,13 @@ pub const HEAD: usize = 8 * 1024;
 
 /// Facts of a plaintext of `size` bytes that begins with `head`.
 pub fn examine(head: &[u8], size: u64) -> Facts {
-    Facts { size, detected_type: infer::get(head).map(|kind| kind.mime_type()) }
+    let kind = infer::get(head);
+    let container = kind.is_some_and(|kind| is_container(kind.matcher_type()));
+    Facts { size, detected_type: kind.map(|kind| kind.mime_type()), container }
+}
+
+fn is_container(group: MatcherType) -> bool {
+    matches!(group, MatcherType::Archive | MatcherType::Book | MatcherType::Doc)
 }
 
 #[cfg(test)]
@@ -18,7 +26,14 @@ mod tests {
     fn known_types_are_named_and_noise_is_unknown() {
         assert_eq!(examine(b"\x89PNG\r\n\x1a\n....", 12).detected_type, Some("image/png"));
         assert_eq!(examine(b"%PDF-1.7", 8).detected_type, Some("application/pdf"));
-        assert_eq!(examine(&[0xd1, 0x57, 0x02, 0x9c], 4), Facts { size: 4, detected_type: None });
+        assert_eq!(examine(&[0xd1, 0x57, 0x02, 0x9c], 4), Facts { size: 4, detected_type: None, container: false });
         assert_eq!(examine(b"", 0).detected_type, None);
+    }
+
+    #[test]
+    fn archives_are_told_from_photos() {
+        assert!(examine(b"PK\x03\x04\x14\0\0\0\x08\0", 10).container);
+        assert!(examine(b"\x1f\x8b\x08\0\0\0\0\0", 8).container);
+        assert!(!examine(b"\x89PNG\r\n\x1a\n....", 12).container);
     }
 }

@@ -170,6 +170,17 @@ impl Spool {
         Self { id: Ulid::generate(), place, len: bytes.len() as u64, digest, charge }
     }
 
+    /// `head` and then nothing but zeros, `len` bytes in all, in a memory file that takes no memory for the zeros, and
+    /// outside any budget: specimens. Its digest is not that of its bytes.
+    pub fn sparse(head: &[u8], len: u64) -> io::Result<Self> {
+        let id = Ulid::generate();
+        let mut file = memory::create(id)?;
+        file.write_all(head)?;
+        file.set_len(len)?;
+        memory::seal(&file)?;
+        Ok(Self { id, place: Place::Memory(file), len, ..Self::of(head) })
+    }
+
     /// A random name. clamd sees it as the name of the memfd, so that its log can be joined with ours without naming a medium.
     pub fn id(&self) -> Ulid {
         self.id

@@ -79,7 +79,7 @@ async fn a_scan_under_another_key_changes_nothing_of_one_under_way() {
             false => ([&wrong, &right], [VERDICTS[1], VERDICTS[0]]),
         };
         let finish = Arc::new(Notify::new());
-        let clamd = ScriptedClamd::start(Script::Held(Arc::clone(&finish), verdicts[0])).await;
+        let clamd = ScriptedClamd::start(Script::held(&finish, verdicts[0]));
         let app = AppBuilder::new(&homeserver).scripted(&clamd).start().await;
         let held = app.post(SCAN, bodies[0]);
         tokio::pin!(held);
@@ -87,7 +87,7 @@ async fn a_scan_under_another_key_changes_nothing_of_one_under_way() {
             answer = held.as_mut() => panic!("{answer:?}"),
             () = clamd.has_received(1) => (),
         }
-        clamd.set(Script::Reply(verdicts[1]));
+        clamd.set(Script::reply(verdicts[1]));
         let meanwhile = app.post(SCAN, bodies[1]).await.text();
         finish.notify_one();
         let held = held.await.text();

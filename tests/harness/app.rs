@@ -9,7 +9,9 @@ use super::{Answer, Clamd, Client, Homeserver, ScriptedClamd, eventually};
 /// Settings of an application that is about to start.
 pub struct AppBuilder {
     homeserver: String,
+    /// Entries of `clamd.backends`, as YAML.
     backends: Vec<String>,
+    /// Further settings of `clamd`, as YAML.
     clamd: String,
     sections: String,
     wait_until_ready: bool,
@@ -35,19 +37,26 @@ impl AppBuilder {
 
     /// Scans with a real clamd over its local socket.
     pub fn clamd(mut self, clamd: &Clamd) -> Self {
-        self.backends.push(clamd.address());
+        self.backends.push(backend(&clamd.address()));
         self
     }
 
     /// Scans with a real clamd over TCP.
     pub fn clamd_over_tcp(mut self, clamd: &Clamd) -> Self {
-        self.backends.push(clamd.tcp_address());
+        self.backends.push(backend(&clamd.tcp_address()));
+        self
+    }
+
+    /// Scans with a real clamd over its local socket, and watches its signature files.
+    pub fn clamd_and_its_files(mut self, clamd: &Clamd) -> Self {
+        let database = clamd.database();
+        self.backends.push(format!("{{address: '{}', database_dir: '{}'}}", clamd.address(), database.display()));
         self
     }
 
     /// Scans with a scripted clamd.
     pub fn scripted(mut self, clamd: &ScriptedClamd) -> Self {
-        self.backends.push(clamd.address());
+        self.backends.push(backend(&clamd.address()));
         self
     }
 
@@ -55,6 +64,11 @@ impl AppBuilder {
     pub fn with(mut self, yaml: &str) -> Self {
         writeln!(self.sections, "{yaml}").unwrap();
         self
+    }
+
+    /// Has a medium scanned again however often an engine did not survive it.
+    pub fn without_toxic_media(self) -> Self {
+        self.with("inspect: {toxic_ttl: 0s}")
     }
 
     /// Adds settings to the `clamd` section.
@@ -71,13 +85,16 @@ impl AppBuilder {
 
     /// The configuration as YAML, with everything that is written below `dir`.
     pub fn yaml(&self, dir: &std::path::Path, listen: &str, admin: &str) -> String {
-        let backends: Vec<String> = self.backends.iter().map(|address| format!("{{address: '{address}'}}")).collect();
+        let defaults = [("probe_interval", "100ms"), ("max_backoff", "100ms")];
+        let unset = defaults.into_iter().filter(|(key, _)| !self.clamd.contains(key));
+        let hurry: Vec<String> = unset.map(|(key, value)| format!(", {key}: {value}")).collect();
         format!(
             "listen: {listen}\nadmin: {{listen: '{admin}'}}\nhomeserver: {{url: '{}'}}\n\
-             clamd: {{backends: [{}], probe_interval: 100ms{}}}\n\
+             clamd: {{backends: [{}]{}{}}}\n\
              crypto: {{request_secret_path: '{dir}/secret'}}\npolicy: {{dir: '{dir}/policies'}}\n{}",
             self.homeserver,
-            backends.join(", "),
+            self.backends.join(", "),
+            hurry.concat(),
             self.clamd,
             if self.sections.contains("spool:") {
                 self.sections.replace("DIR", &dir.display().to_string())
@@ -90,20 +107,30 @@ impl AppBuilder {
 
     /// Starts it.
     pub async fn start(self) -> App {
-        let dir = tempfile::tempdir().unwrap();
-        let file = dir.path().join("lazaret.yaml");
-        std::fs::write(&file, self.yaml(dir.path(), "127.0.0.1:0", "127.0.0.1:0")).unwrap();
-        let config = lazaret::config::load(Some(&file), []).unwrap_or_else(|error| panic!("{error}"));
-        let app = lazaret::app::App::build(config).await.unwrap();
-        let (public, admin) = (app.public_addr().unwrap(), app.admin_addr().unwrap());
-        let (stop, stops) = mpsc::channel(2);
-        let running = tokio::spawn(app.run(stops));
-        let app = App { client: Client::new(public), admin: Client::new(admin), public, dir, stop, running };
-        if self.wait_until_ready {
+        let waits = self.wait_until_ready;
+        let app = self.try_start().await.unwrap();
+        if waits {
             app.ready().await;
         }
         app
     }
+
+    /// Starts it if it will, and waits for nothing.
+    pub async fn try_start(self) -> anyhow::Result<App> {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("lazaret.yaml");
+        std::fs::write(&file, self.yaml(dir.path(), "127.0.0.1:0", "127.0.0.1:0")).unwrap();
+        let config = lazaret::config::load(Some(&file), []).unwrap_or_else(|error| panic!("{error}"));
+        let app = lazaret::app::App::build(config).await?;
+        let (public, admin) = (app.public_addr().unwrap(), app.admin_addr().unwrap());
+        let (stop, stops) = mpsc::channel(2);
+        let running = tokio::spawn(app.run(stops));
+        Ok(App { client: Client::new(public), admin: Client::new(admin), public, dir, stop, running })
+    }
+}
+
+fn backend(address: &str) -> String {
+    format!("{{address: '{address}'}}")
 }
 
 /// A fake homeserver, a real clamd, and between them an application with nothing set but what it needs.
@@ -148,6 +175,14 @@ impl App {
         let text = self.admin.get("/metrics").await.text();
         let value = |line: &str| line.strip_prefix(series)?.strip_prefix(' ')?.parse().ok();
         text.lines().find_map(value).unwrap_or(0)
+    }
+
+    /// Waits until a round of canaries that begins after this call has passed.
+    pub async fn has_passed_canaries(&self, backend: &str) {
+        let rounds = format!("lazaret_canary_rounds_total{{backend=\"{backend}\",outcome=\"passed\"}}");
+        let before = self.metric(&rounds).await;
+        // One may be under way.
+        super::eventually("canaries passed", || async { self.metric(&rounds).await >= before + 2 }).await;
     }
 
     /// Scans that ended with `verdict` so far.

@@ -1,6 +1,6 @@
 //! An HTTP client that changes nothing on the way.
 
-use std::net::SocketAddr;
+use std::{fmt, net::SocketAddr};
 
 use bytes::Bytes;
 use http::{HeaderMap, Request, StatusCode, Uri, request};
@@ -16,11 +16,18 @@ pub fn request(method: &str, path: &str) -> request::Builder {
 }
 
 /// A complete answer.
-#[derive(Debug)]
 pub struct Answer {
     pub status: StatusCode,
     pub headers: HeaderMap,
     pub body: Bytes,
+}
+
+/// Of a body only the beginning, since media may be large.
+impl fmt::Debug for Answer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let body = self.body[..self.body.len().min(500)].escape_ascii();
+        write!(f, "{} {:?} {body} ({} bytes)", self.status, self.headers, self.body.len())
+    }
 }
 
 impl Answer {
@@ -75,6 +82,11 @@ pub struct Client {
 impl Client {
     pub fn new(address: SocketAddr) -> Self {
         Self { pool: Pool::builder(TokioExecutor::new()).build_http(), address }
+    }
+
+    /// Whom it asks.
+    pub fn address(&self) -> SocketAddr {
+        self.address
     }
 
     /// The same, in HTTP/2 with prior knowledge.

@@ -3,6 +3,7 @@
 mod app;
 mod clamd;
 mod client;
+mod database;
 mod homeserver;
 mod scanner;
 mod scripted;
@@ -12,9 +13,10 @@ pub use self::{
     app::{App, AppBuilder, start},
     clamd::Clamd,
     client::{Answer, Client, request},
+    database::{daily_database, signature},
     homeserver::{Homeserver, Stored},
     scanner::{CLEAN, INFECTED, MALFORMED, scans},
-    scripted::{Script, ScriptedClamd},
+    scripted::{Ask, Script, ScriptedClamd, Specimen, Step},
     specimens::{Sealed, eicar, encrypted_zip, marker, nested_gzip, seal},
 };
 

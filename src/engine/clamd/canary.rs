@@ -1,13 +1,28 @@
 //! Specimens whose verdict is known. A clamd that tells them apart works; one that answers PING may not.
+//!
+//! The first two tell whether it works at all. The other three tell what it keeps silent about: by its defaults clamd says
+//! OK to what it gave up on, to what it could not open and to what it merely could have mentioned.
 
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use ulid::Ulid;
 
-use crate::verdict::Verdict;
+use crate::verdict::{Heuristics, Verdict};
 
 /// The [EICAR test file](https://www.eicar.org/download-anti-malware-testfile/), encoded so that neither this source nor
 /// the binary is taken for it.
 const EICAR: &str = "WDVPIVAlQEFQWzRcUFpYNTQoUF4pN0NDKTd9JEVJQ0FSLVNUQU5EQVJELUFOVElWSVJVUy1URVNULUZJTEUhJEgrSCo=";
+
+/// Text in gzip in gzip, deeper than clamd looks by any setting in use.
+const NESTED_GZIP: &str = include_str!("../../../samples/specimens/nested-gzip.b64");
+
+/// A zip archive with a password.
+const ENCRYPTED_ZIP: &str = include_str!("../../../samples/specimens/encrypted-zip.b64");
+
+/// A document with a macro that does nothing.
+const MACRO_DOCUMENT: &str = include_str!("../../../samples/specimens/macro-document.b64");
+
+/// How clamd's word for macros begins.
+const MACROS: &str = "Heuristics.OLE2.ContainsMacros";
 
 /// A specimen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,25 +31,62 @@ pub(super) enum Canary {
     Clean,
     /// The EICAR test file.
     Eicar,
+    /// An archive beyond clamd's limits.
+    NestedGzip,
+    /// An archive that needs a password.
+    EncryptedZip,
+    /// A document with a macro.
+    MacroDocument,
 }
 
 impl Canary {
     /// All specimens.
-    pub(super) const ALL: [Self; 2] = [Self::Clean, Self::Eicar];
+    pub(super) const ALL: [Self; 5] =
+        [Self::Clean, Self::Eicar, Self::NestedGzip, Self::EncryptedZip, Self::MacroDocument];
 
-    /// Its bytes.
-    pub(super) fn bytes(self) -> Vec<u8> {
+    /// Its name in metrics and logs.
+    pub(super) fn name(self) -> &'static str {
         match self {
-            Self::Clean => format!("Lazaret canary {}", Ulid::generate()).into_bytes(),
-            Self::Eicar => BASE64_STANDARD.decode(EICAR).expect("written above"),
+            Self::Clean => "clean",
+            Self::Eicar => "eicar",
+            Self::NestedGzip => "nested_gzip",
+            Self::EncryptedZip => "encrypted_zip",
+            Self::MacroDocument => "macro_document",
         }
     }
 
-    /// True if `verdict` is what a working engine says of it.
-    pub(super) fn expects(self, verdict: &Verdict) -> bool {
+    /// Its bytes.
+    pub(super) fn bytes(self) -> Vec<u8> {
+        let encoded = match self {
+            Self::Clean => return format!("Lazaret canary {}", Ulid::generate()).into_bytes(),
+            Self::Eicar => EICAR,
+            Self::NestedGzip => NESTED_GZIP,
+            Self::EncryptedZip => ENCRYPTED_ZIP,
+            Self::MacroDocument => MACRO_DOCUMENT,
+        };
+        let text: String = encoded.split_whitespace().collect();
+        BASE64_STANDARD.decode(text).expect("encoded by us")
+    }
+
+    /// True if an engine that says `verdict` of it can be worked with.
+    pub(super) fn allows(self, verdict: &Verdict) -> bool {
         match self {
             Self::Clean => matches!(verdict, Verdict::Clean(_)),
             Self::Eicar => matches!(verdict, Verdict::Infected { .. }),
+            Self::NestedGzip | Self::EncryptedZip | Self::MacroDocument => true,
+        }
+    }
+
+    /// Notes in `named` what `verdict` on this specimen tells of the engine's heuristics.
+    pub(super) fn note(self, verdict: &Verdict, named: &mut Heuristics) {
+        match (self, verdict) {
+            (Self::NestedGzip, Verdict::Incomplete { .. }) => named.limits = true,
+            (Self::EncryptedZip, Verdict::Opaque { .. }) => named.encrypted = true,
+            (Self::MacroDocument, Verdict::Infected { detection }) if detection.0.starts_with(MACROS) => {
+                named.macros = true;
+            }
+            // Whatever else it is called, by a signature for instance, says nothing of the heuristic.
+            _ => (),
         }
     }
 }

@@ -1,182 +1,252 @@
 //! clamd, spoken to natively: by descriptor over a local socket, by stream over TCP.
 //!
-//! A backend takes scans only while its canaries pass, and they go down the very path that scans take. The first healthy
-//! backend of the configuration is used; when it fails for reasons of its own, the next one is tried once, within the
-//! same deadline.
+//! ```text
+//! scan ─► slots (order, bound, which backend) ─► backend ─► errand (one connection, one reply) ─► VERSION again ─► verdict
+//!                                                   ▲
+//!                          probe: VERSION, five canaries down the same path, every few seconds
+//! ```
+//!
+//! * A clean verdict takes the one exact reply to this scan, from a clamd whose canaries passed before and that was not
+//!   ejected since, with a version that is plausible after it. If the next canaries fail, it is forgotten.
+//! * A backend that fails for reasons of its own costs one retry on another one, within the same deadline.
+//! * What clamd works on keeps its slot, whether anyone waits for it or not.
 
 mod address;
 mod backend;
 mod canary;
+mod config;
+pub mod conformance;
 mod conn;
+mod control;
+mod database;
+mod epochs;
+mod errand;
+mod health;
 mod metrics;
-mod protocol;
+mod probe;
+pub mod protocol;
+mod scan;
+mod slots;
 
 use std::{
-    num::NonZeroUsize,
-    sync::{Arc, Mutex},
-    time::Duration,
+    sync::Arc,
+    time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use futures_util::future::{BoxFuture, join_all};
 use prometheus::Registry;
-use serde::Deserialize;
-use tokio::{
-    sync::Notify,
-    time::{Instant, timeout},
-};
+use tokio::time::{Instant, sleep, sleep_until, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
 
-pub use self::address::Address;
+pub use self::{
+    address::Address,
+    config::{BackendConfig, Config, Conformance},
+};
 use self::{
-    backend::{Backend, Health},
-    metrics::Metrics,
+    backend::{Backend, Common},
+    conformance::{Depth, Needs},
+    epochs::Epochs,
+    metrics::{Metrics, Occupancy},
+    slots::{Class, Refused, Slot, Slots, Wish},
 };
 use super::{Engine, EngineError, Scan};
-use crate::{plaintext::Plaintext, spool::Spooler, verdict::Epoch};
+use crate::{
+    facts::Facts,
+    limits,
+    plaintext::Plaintext,
+    spool::Spooler,
+    verdict::{Epoch, Heuristics},
+};
 
 const NAME: &str = "clamd";
 
 /// Backends tried for one scan.
 const TRIES: usize = 2;
 
-/// `clamd` section of the configuration.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Config {
-    /// In order of preference.
-    pub backends: Vec<BackendConfig>,
-    /// Scans at a time on each backend; at most clamd's `MaxThreads`, since clamd has no answer for "busy".
-    pub max_scans: NonZeroUsize,
-    /// Longest wait for a slot before the client is asked to come again.
-    #[serde(with = "humantime_serde")]
-    pub queue_timeout: Duration,
-    /// Longest scan, waiting included. Keep it above clamd's `MaxScanTime` (120 s by default), so that clamd gives up
-    /// first and says so.
-    #[serde(with = "humantime_serde")]
-    pub scan_timeout: Duration,
-    /// Time between two rounds of canaries.
-    #[serde(with = "humantime_serde")]
-    pub probe_interval: Duration,
-    /// Longest round of canaries before the backend counts as down.
-    #[serde(with = "humantime_serde")]
-    pub probe_timeout: Duration,
-}
+/// Longest look at the clamds before the process starts: whoever is not there yet is waited for later.
+const FIRST_LOOK: Duration = Duration::from_secs(5);
 
-/// One entry of `clamd.backends`.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct BackendConfig {
-    /// `unix:/path` or `tcp:host:port`.
-    pub address: Address,
-}
-
-impl Default for Config {
-    fn default() -> Self {
-        Self {
-            backends: vec![BackendConfig { address: Address::Unix("/run/clamav/clamd.ctl".into()) }],
-            max_scans: NonZeroUsize::new(10).expect("not zero"),
-            queue_timeout: Duration::from_secs(10),
-            scan_timeout: Duration::from_secs(130),
-            probe_interval: Duration::from_secs(5),
-            probe_timeout: Duration::from_secs(20),
-        }
-    }
-}
+/// Least time between two rounds of canaries, unless the configuration wants them more often.
+const LEAST_PAUSE: Duration = Duration::from_secs(1);
 
 /// The clamd engine.
 pub struct Clamd {
-    backends: Arc<[Backend]>,
-    probe_interval: Duration,
-    /// Wakes the prober as soon as a scan failed.
-    trouble: Notify,
-    /// Outlives the health of any backend, so that known verdicts stay valid while clamd is away.
-    epoch: Mutex<Option<Epoch>>,
-    metrics: Metrics,
+    backends: Vec<Backend>,
+    common: Arc<Common>,
+    epochs: Epochs,
+    needs: Needs,
 }
 
 impl Clamd {
-    /// Builds the engine, whose canaries lie where media lie; nothing is connected yet.
-    pub fn new(config: &Config, spooler: &Arc<Spooler>, registry: &Registry) -> prometheus::Result<Self> {
-        let backends: Arc<[Backend]> =
-            config.backends.iter().map(|backend| Backend::new(backend.address.clone(), config, spooler)).collect();
-        Ok(Self {
-            metrics: Metrics::register(registry, &backends)?,
-            backends,
-            probe_interval: config.probe_interval,
-            trouble: Notify::new(),
-            epoch: Mutex::new(None),
-        })
+    /// Builds the engine, whose canaries lie where media lie; nothing is connected yet. `relied` is what the policy relies
+    /// on.
+    pub fn new(
+        config: &Config,
+        limits: &limits::Config,
+        relied: Heuristics,
+        spooler: &Arc<Spooler>,
+        registry: &Registry,
+    ) -> prometheus::Result<Self> {
+        let names: Vec<String> = config.backends.iter().map(|backend| backend.address.to_string()).collect();
+        let slots = Slots::new(names.len(), config.max_waiting);
+        let metrics = Metrics::register(registry, &names)?;
+        Occupancy::register(registry, &slots, &names)?;
+        let common = Arc::new(Common { config: config.clone(), relied, slots, spooler: Arc::clone(spooler), metrics });
+        let backend = |(index, backend)| Backend::new(index, backend, &common);
+        let backends: Vec<Backend> = config.backends.iter().enumerate().map(backend).collect();
+        let epochs = Epochs::new(backends.len());
+        let needs = Needs::new(config, limits).with_spooler(Arc::clone(spooler));
+        Ok(Self { backends, common, epochs, needs })
     }
 
-    fn healthy(&self) -> impl Iterator<Item = (&Backend, Health)> {
-        self.backends.iter().filter_map(|backend| Some((backend, backend.health()?)))
+    /// A first look, before anything depends on it. Fails if clamds are there and none of them keeps to what the policy
+    /// relies on; those that are not there yet may come later.
+    pub async fn first_look(&self) -> Result<(), String> {
+        let looks = self.backends.iter().map(|backend| self.look(backend));
+        // Whoever needs longer is looked at again soon.
+        let _late = timeout(FIRST_LOOK, join_all(looks)).await;
+        let unfit: Vec<String> = self.backends.iter().filter_map(Backend::unfit).collect();
+        if unfit.is_empty() || self.ready().is_ok() { Ok(()) } else { Err(unfit.join("\n")) }
     }
 
-    async fn scan_somewhere(&self, plaintext: &Plaintext, deadline: Instant) -> Result<Scan, EngineError> {
-        let mut failure = EngineError::Unavailable;
-        for (backend, _) in self.healthy().take(TRIES) {
-            failure = match backend.scan(plaintext, deadline).await {
+    async fn look(&self, backend: &Backend) {
+        backend.probe().await;
+        self.epochs.note(backend.index, backend.health());
+        let (lags, skew) = self.epochs.lag();
+        self.common.slots.set_lagging(lags.into_iter());
+        self.common.metrics.skewed(skew);
+        if backend.health().is_some() {
+            backend.look_at_files().await;
+        }
+    }
+
+    async fn watch_over(&self, backend: &Backend) {
+        let (mut reported, mut report) = (None, tokio::spawn(async {}));
+        loop {
+            self.look(backend).await;
+            let looked = Instant::now();
+            let health = backend.health();
+            // A clamd that comes back may have other settings.
+            reported = reported.filter(|_| health.is_some());
+            if health.is_some() && health != reported && report.is_finished() {
+                let (config, common) = (backend.config.clone(), Arc::clone(&self.common));
+                report = tokio::spawn(conformance_of(backend.index, config, self.needs.clone(), common));
+                reported = health;
+            }
+            match backend.pause() {
+                (pause, true) => {
+                    // Whichever comes first: the next round is due, or something went wrong; but a medium that goes
+                    // wrong each time must not keep clamd busy with canaries.
+                    let _due = timeout(pause, backend.trouble.notified()).await;
+                    self.epochs.note(backend.index, backend.health());
+                    sleep_until(looked + backend.penalty().max(self.least_pause())).await;
+                }
+                (pause, false) => sleep(pause).await,
+            }
+        }
+    }
+
+    fn least_pause(&self) -> Duration {
+        LEAST_PAUSE.min(self.common.config.probe_interval)
+    }
+
+    async fn scan_somewhere(
+        &self,
+        plaintext: &Plaintext,
+        class: Class,
+        deadline: Instant,
+    ) -> Result<Scan, EngineError> {
+        let (mut wish, mut failure) = (Wish::Any, None);
+        for _ in 0..TRIES {
+            let slot = match self.slot(class, wish, deadline).await {
+                Ok(slot) => slot,
+                Err(none) => return Err(failure.unwrap_or(none)),
+            };
+            if failure.is_some() {
+                self.common.metrics.retried();
+            }
+            let at = slot.backend();
+            let scan = self.backends[at].scan(slot, plaintext, class, deadline, self.epochs.bumped()).await;
+            let error = match scan.map_err(|error| error.after(failure.as_ref())) {
                 Err(error @ EngineError::Failed { .. }) => error,
                 done => return done,
             };
-            tracing::warn!(error = %failure, scan = %plaintext.spool().id(), "scan failed");
-            self.trouble.notify_one();
+            tracing::warn!(%error, scan = %plaintext.spool().id(), "scan failed");
+            (wish, failure) = (Wish::Elsewhere(at), Some(error));
         }
-        Err(failure)
+        Err(failure.unwrap_or(EngineError::Unavailable))
     }
 
-    async fn probe_all(&self) {
-        join_all(self.backends.iter().map(|backend| self.probe(backend))).await;
-        if let Some((_, health)) = self.healthy().next() {
-            *self.epoch.lock().expect("no panic while held") = Some(health.epoch);
+    async fn slot(&self, class: Class, wish: Wish, deadline: Instant) -> Result<Slot, EngineError> {
+        let begun = Instant::now();
+        let until = deadline.min(begun + self.common.config.queue_timeout);
+        let slot = timeout_at(until, self.common.slots.take(class, wish)).await;
+        let granted = matches!(slot, Ok(Ok(_)));
+        self.common.metrics.waited(class, granted, begun.elapsed().as_secs_f64());
+        match slot {
+            Ok(Ok(slot)) => Ok(slot),
+            Ok(Err(Refused::NoBackend)) => Err(EngineError::Unavailable),
+            Ok(Err(Refused::QueueFull)) | Err(_) => Err(EngineError::Busy),
         }
     }
 
-    async fn probe(&self, backend: &Backend) {
-        let (is_news, before) = (backend.first_probe(), backend.health());
-        let outcome = backend.probe().await;
-        let after = backend.health();
-        self.metrics.set_up(backend, after.is_some());
-        let backend = backend.address();
-        match (outcome, after) {
-            (Err(why), _) if is_news || before.is_some() => tracing::error!(%backend, why, "clamd is out"),
-            (Err(why), _) => tracing::debug!(%backend, why, "clamd is still out"),
-            (Ok(()), Some(now)) if before.as_ref() != Some(&now) => {
-                tracing::info!(%backend, version = now.epoch.0, transfer = ?now.transfer, "clamd passed its canaries");
-            }
-            (Ok(()), _) => (),
-        }
+    fn class(&self, facts: &Facts) -> Class {
+        let is_large = facts.container || facts.size > self.common.config.large_above.as_u64();
+        if is_large { Class::Large } else { Class::Small }
+    }
+}
+
+/// Says what a clamd that was just admitted is like, beyond what admission depends on.
+async fn conformance_of(index: usize, config: BackendConfig, needs: Needs, common: Arc<Common>) {
+    let Ok(_slot) = common.slots.take(Class::Probe, Wish::Only(index)).await else { return };
+    let report = conformance::examine(&config, &needs, Depth::Quick).await;
+    for finding in &report.findings {
+        common.metrics.found(&report.backend, finding);
+    }
+    for gap in report.gaps() {
+        let (check, fix) = (gap.check.name(), gap.fix.as_deref().unwrap_or_default());
+        tracing::warn!(backend = report.backend, check, fix, "clamd is not as it should be: {}", gap.says);
     }
 }
 
 impl Engine for Clamd {
-    fn scan<'a>(&'a self, plaintext: &'a Plaintext, deadline: Instant) -> BoxFuture<'a, Result<Scan, EngineError>> {
+    fn scan<'a>(
+        &'a self,
+        plaintext: &'a Plaintext,
+        facts: &'a Facts,
+        deadline: Instant,
+    ) -> BoxFuture<'a, Result<Scan, EngineError>> {
         Box::pin(async move {
-            let begun = Instant::now();
-            let outcome = self.scan_somewhere(plaintext, deadline).await;
-            self.metrics.scanned(&outcome, begun.elapsed().as_secs_f64());
+            let outcome = self.scan_somewhere(plaintext, self.class(facts), deadline).await;
+            self.common.metrics.scanned(&outcome);
             outcome
         })
     }
 
-    fn epoch(&self) -> Option<Epoch> {
-        self.epoch.lock().expect("no panic while held").clone()
+    fn is_current(&self, epoch: &Epoch) -> bool {
+        self.epochs.is_current(epoch)
     }
 
-    fn ready(&self) -> bool {
-        self.healthy().next().is_some()
+    fn bump(&self) -> u64 {
+        // The time, so that it grows over restarts, too.
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs());
+        let bump = self.epochs.bump(now);
+        self.backends.iter().for_each(Backend::forgive);
+        bump
+    }
+
+    fn ready(&self) -> Result<(), String> {
+        if self.backends.iter().any(|backend| backend.health().is_some()) {
+            return Ok(());
+        }
+        let reasons: Vec<String> = self.backends.iter().map(Backend::why).collect();
+        Err(reasons.join("\n"))
     }
 
     fn watch(&self, stop: CancellationToken) -> BoxFuture<'_, ()> {
         Box::pin(async move {
-            let rounds = async {
-                loop {
-                    self.probe_all().await;
-                    // Whichever comes first: the next round is due, or a scan failed.
-                    let _due = timeout(self.probe_interval, self.trouble.notified()).await;
-                }
-            };
-            stop.run_until_cancelled(rounds).await;
+            let watching = join_all(self.backends.iter().map(|backend| self.watch_over(backend)));
+            stop.run_until_cancelled(watching).await;
         })
     }
 }

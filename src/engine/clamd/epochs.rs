@@ -1,0 +1,153 @@
+//! Which verdicts are current, where several clamds may have different signatures.
+
+use std::sync::{RwLock, RwLockReadGuard};
+
+use super::health::Health;
+use crate::verdict::Epoch;
+
+/// What was last seen of every backend.
+pub(super) struct Epochs {
+    state: RwLock<State>,
+}
+
+struct State {
+    seen: Vec<Seen>,
+    bump: u64,
+}
+
+#[derive(Clone, Default)]
+struct Seen {
+    /// Outlives the health of a backend, so that known verdicts stay valid while clamd is away.
+    last: Option<Health>,
+    healthy: bool,
+}
+
+impl Seen {
+    fn database(&self) -> Option<u32> {
+        self.last.as_ref().and_then(|health| health.version.database())
+    }
+
+    /// Signatures without a number cannot be compared.
+    fn lags(&self, newest: Option<u32>) -> bool {
+        self.database().zip(newest).is_some_and(|(database, newest)| database < newest)
+    }
+}
+
+impl Epochs {
+    /// Nothing was seen yet.
+    pub(super) fn new(backends: usize) -> Self {
+        Self { state: RwLock::new(State { seen: vec![Seen::default(); backends], bump: 0 }) }
+    }
+
+    /// Takes note of a backend's health.
+    pub(super) fn note(&self, backend: usize, health: Option<Health>) {
+        let seen = &mut self.state.write().expect("no panic while held").seen[backend];
+        seen.healthy = health.is_some();
+        seen.last = health.or_else(|| seen.last.take());
+    }
+
+    /// Makes all verdicts so far outdated, in the operator's name: the bump is then `least` or more.
+    pub(super) fn bump(&self, least: u64) -> u64 {
+        let bump = &mut self.state.write().expect("no panic while held").bump;
+        *bump = least.max(*bump + 1);
+        *bump
+    }
+
+    /// The operator's part in the epoch.
+    pub(super) fn bumped(&self) -> u64 {
+        self.state().bump
+    }
+
+    /// True if a verdict of this epoch would not be given from newer signatures today.
+    pub(super) fn is_current(&self, epoch: &Epoch) -> bool {
+        let state = self.state();
+        let newest = state.newest();
+        let mut current = state.seen.iter().filter(|seen| !seen.lags(newest));
+        current.any(|seen| seen.last.as_ref().is_some_and(|health| health.epoch(state.bump) == *epoch))
+    }
+
+    /// Per backend, whether a healthy one has newer signatures; and how many versions lie between the newest and the
+    /// oldest healthy one.
+    pub(super) fn lag(&self) -> (Vec<bool>, u32) {
+        let state = self.state();
+        let newest = state.newest();
+        let oldest = state.healthy().filter_map(Seen::database).min();
+        let lags = state.seen.iter().map(|seen| seen.lags(newest)).collect();
+        (lags, newest.zip(oldest).map_or(0, |(newest, oldest)| newest - oldest))
+    }
+
+    fn state(&self) -> RwLockReadGuard<'_, State> {
+        self.state.read().expect("no panic while held")
+    }
+}
+
+impl State {
+    fn healthy(&self) -> impl Iterator<Item = &Seen> {
+        self.seen.iter().filter(|seen| seen.healthy)
+    }
+
+    /// The newest database of those in use; of those last seen while none is in use.
+    fn newest(&self) -> Option<u32> {
+        match self.healthy().next() {
+            Some(_) => self.healthy().filter_map(Seen::database).max(),
+            None => self.seen.iter().filter_map(Seen::database).max(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        engine::clamd::{conn::Route, protocol::Version},
+        verdict::Heuristics,
+    };
+
+    fn health(database: &str) -> Health {
+        let version = Version::parse(&format!("ClamAV 1.4.6{database}")).unwrap();
+        Health {
+            version,
+            route: Route { descriptors: false, stream: true },
+            named: Heuristics::default(),
+            fingerprint: String::new(),
+        }
+    }
+
+    fn seen(backends: &[&str]) -> Epochs {
+        let epochs = Epochs::new(backends.len());
+        for (at, database) in backends.iter().enumerate() {
+            epochs.note(at, Some(health(database)));
+        }
+        epochs
+    }
+
+    #[test]
+    fn a_verdict_is_current_by_the_newest_signatures_in_use() {
+        let epochs = seen(&["/7/x", "/9/x"]);
+        let (older, newer) = (health("/7/x").epoch(0), health("/9/x").epoch(0));
+        assert_eq!((epochs.is_current(&older), epochs.is_current(&newer)), (false, true));
+        assert_eq!(epochs.lag(), (vec![true, false], 2));
+        epochs.note(1, None);
+        assert_eq!((epochs.is_current(&older), epochs.is_current(&newer)), (true, true), "better than nothing");
+        assert_eq!(epochs.lag(), (vec![false, false], 0));
+    }
+
+    #[test]
+    fn verdicts_stay_current_while_all_are_away() {
+        let epochs = seen(&["/7/x", "/9/x"]);
+        epochs.note(0, None);
+        epochs.note(1, None);
+        assert!(epochs.is_current(&health("/9/x").epoch(0)));
+        assert!(!epochs.is_current(&health("/7/x").epoch(0)));
+    }
+
+    #[test]
+    fn a_bump_outdates_everything_and_nothing_is_current_before_anything_was_seen() {
+        let epochs = seen(&[""]);
+        assert!(epochs.is_current(&health("").epoch(0)));
+        epochs.bump(1);
+        assert!(!epochs.is_current(&health("").epoch(0)));
+        assert!(epochs.is_current(&health("").epoch(1)));
+        assert!(!Epochs::new(1).is_current(&health("").epoch(0)));
+    }
+}

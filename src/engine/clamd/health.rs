@@ -1,0 +1,224 @@
+//! Whether a clamd is believed, and since when it is not.
+//!
+//! Pure but for the clock: the [`Backend`](super::backend::Backend) says what happened, this says what follows.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::{config::Config, conn::Route, protocol::Version};
+use crate::verdict::{Epoch, Heuristics, Standing, Vouch};
+
+/// First pause before another attempt to bring a backend back.
+const FIRST_PAUSE: Duration = Duration::from_secs(1);
+
+/// The reason of an ejection for keeping silent about what the policy relies on.
+pub(super) const NOT_CONFORMING: &str = "not_conforming";
+
+/// The reason of an ejection for a wrong verdict on a canary.
+pub(super) const WRONG: &str = "canary";
+
+/// What is known of a clamd that passed its canaries.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Health {
+    /// Engine and signature database.
+    pub version: Version,
+    /// The ways by which the canaries passed, and by which scans go.
+    pub route: Route,
+    /// What it names rather than calls clean.
+    pub named: Heuristics,
+    /// Signatures that its version does not show.
+    pub fingerprint: String,
+}
+
+impl Health {
+    /// The state that its verdicts depend on; `bump` is the operator's part in it.
+    pub(super) fn epoch(&self, bump: u64) -> Epoch {
+        let Heuristics { limits, encrypted, macros } = self.named;
+        let named = [(limits, "+limits"), (encrypted, "+encrypted"), (macros, "+macros")];
+        let named: String = named.into_iter().filter_map(|(is, name)| is.then_some(name)).collect();
+        Epoch(format!("{}{named} {} {bump}", self.version.text, self.fingerprint))
+    }
+}
+
+/// What is known of one clamd at a moment.
+pub(super) struct State {
+    /// `None` while it is out.
+    health: Option<Health>,
+    /// Why it is out; empty before it was looked at.
+    why: String,
+    /// The same in one word.
+    reason: &'static str,
+    /// The database number that it must not fall behind.
+    pub(super) highest: Option<u32>,
+    /// How often it was taken out, so that a scan can tell whether it was meanwhile.
+    ejections: u64,
+    /// Ejections and failed rounds since it was last up for a good while.
+    strikes: u32,
+    admitted: Instant,
+    /// Verdicts that no canaries have followed yet. New verdicts get the last one.
+    vouches: Vec<Vouch>,
+}
+
+impl State {
+    /// Nothing is known yet.
+    pub(super) fn new() -> Self {
+        Self {
+            health: None,
+            why: String::new(),
+            reason: "",
+            highest: None,
+            ejections: 0,
+            strikes: 0,
+            admitted: Instant::now(),
+            vouches: vec![Vouch::default()],
+        }
+    }
+
+    /// What is known of it; `None` while it is out.
+    pub(super) fn health(&self) -> Option<&Health> {
+        self.health.as_ref()
+    }
+
+    /// How often it was taken out so far.
+    pub(super) fn ejections(&self) -> u64 {
+        self.ejections
+    }
+
+    /// Why it is out, in words and in one.
+    pub(super) fn why(&self) -> (&str, &'static str) {
+        (if self.why.is_empty() { "not looked at yet" } else { &self.why }, self.reason)
+    }
+
+    /// Takes it out. Nothing it called clean since its last canaries is remembered, and nothing at all if it got a canary
+    /// wrong. Tells whether it was in, and whether the reason is another one than before.
+    pub(super) fn eject(&mut self, reason: &'static str, why: String) -> (bool, bool) {
+        let news = (self.health.take().is_some(), self.reason != reason);
+        (self.reason, self.why) = (reason, why);
+        self.ejections += 1;
+        self.strikes = self.strikes.saturating_add(1);
+        self.settle(if reason == WRONG { Standing::Refuted } else { Standing::Doubted });
+        news
+    }
+
+    /// Takes it in. True if that is news, or if it is another one than before.
+    pub(super) fn admit(&mut self, health: Health, config: &Config) -> bool {
+        self.settle(Standing::Proven);
+        self.highest = health.version.database().or(self.highest);
+        match self.health {
+            None => self.admitted = Instant::now(),
+            Some(_) if self.admitted.elapsed() >= config.max_backoff => self.strikes = 0,
+            Some(_) => (),
+        }
+        (self.reason, self.why) = ("", String::new());
+        let before = self.health.replace(health);
+        before != self.health
+    }
+
+    /// Verdicts from now on are vouched for by canaries that have not begun yet. Gives the number of ejections so far.
+    pub(super) fn begin_round(&mut self) -> u64 {
+        self.vouches.push(Vouch::default());
+        self.ejections
+    }
+
+    /// What the next canaries will say of a verdict given just now. If clamd was ejected since the scan began it may have
+    /// been broken then: a clean verdict gets none, and another one that is not to be remembered.
+    pub(super) fn vouch(&self, ejections: u64, is_clean: bool) -> Option<Vouch> {
+        if self.ejections == ejections {
+            return Some(self.vouches.last().cloned().unwrap_or_default());
+        }
+        let forgotten = Vouch::default();
+        forgotten.settle(Standing::Refuted);
+        (!is_clean).then_some(forgotten)
+    }
+
+    /// How long to wait before it is looked at again, and whether trouble may cut that short.
+    pub(super) fn pause(&self, config: &Config) -> (Duration, bool) {
+        match self.health {
+            Some(_) => (config.probe_interval, true),
+            None => (backoff(self.strikes.saturating_sub(1), config), false),
+        }
+    }
+
+    /// How long to leave it alone after it was ejected by a scan: not at all the first time.
+    pub(super) fn penalty(&self, config: &Config) -> Duration {
+        match (&self.health, self.strikes) {
+            (Some(_), _) | (None, 0 | 1) => Duration::ZERO,
+            (None, strikes) => backoff(strikes - 2, config),
+        }
+    }
+
+    /// Settles what was said before the round that ends now; unless it was passed, also what was said during it.
+    fn settle(&mut self, standing: Standing) {
+        let open = if standing == Standing::Proven { self.vouches.pop() } else { None };
+        for vouch in self.vouches.drain(..) {
+            vouch.settle(standing);
+        }
+        self.vouches.push(open.unwrap_or_default());
+    }
+}
+
+fn backoff(doublings: u32, config: &Config) -> Duration {
+    let first = FIRST_PAUSE.min(config.probe_interval);
+    first.saturating_mul(1 << doublings.min(20)).min(config.max_backoff)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::verdict::{Detection, Verdict};
+
+    fn health() -> Health {
+        let version = Version::parse("ClamAV 1.4.6/7/x").unwrap();
+        let route = Route { descriptors: true, stream: true };
+        Health { version, route, named: Heuristics::default(), fingerprint: String::new() }
+    }
+
+    fn up() -> (State, Config) {
+        let (mut state, config) = (State::new(), Config::default());
+        state.begin_round();
+        assert!(state.admit(health(), &config));
+        (state, config)
+    }
+
+    #[tokio::test]
+    async fn what_was_said_during_a_round_waits_for_the_next_one() {
+        let (mut state, config) = up();
+        let infected = Verdict::Infected { detection: Detection("X".to_owned()) };
+        let before = state.vouch(state.ejections(), false).unwrap();
+        state.begin_round();
+        let during = state.vouch(state.ejections(), false).unwrap();
+        state.admit(health(), &config);
+        state.eject(WRONG, "it called EICAR clean".to_owned());
+        assert!(!before.refutes(&infected), "its round has passed");
+        assert!(during.refutes(&infected));
+    }
+
+    #[tokio::test]
+    async fn a_clean_verdict_of_before_an_ejection_has_nobody_to_vouch_for_it() {
+        let (mut state, config) = up();
+        let begun = state.ejections();
+        state.eject("refused", "gone".to_owned());
+        state.admit(health(), &config);
+        assert!(state.vouch(begun, true).is_none());
+        let infected = Verdict::Infected { detection: Detection("X".to_owned()) };
+        assert!(state.vouch(begun, false).unwrap().refutes(&infected), "bad news are told and not remembered");
+        assert!(state.vouch(state.ejections(), true).is_some());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn it_is_left_alone_for_longer_each_time_until_it_was_up_for_a_while() {
+        let (mut state, config) = up();
+        let eject = |state: &mut State| {
+            state.eject("refused", "gone".to_owned());
+            (state.penalty(&config).as_secs(), state.pause(&config).0.as_secs())
+        };
+        assert_eq!([(); 6].map(|()| eject(&mut state)), [(0, 1), (1, 2), (2, 4), (4, 8), (8, 15), (15, 15)]);
+        state.admit(health(), &config);
+        assert_eq!(eject(&mut state), (15, 15), "it was up for a moment only");
+        state.admit(health(), &config);
+        tokio::time::advance(config.max_backoff).await;
+        state.admit(health(), &config);
+        assert_eq!(eject(&mut state), (0, 1));
+    }
+}
