@@ -13,6 +13,8 @@ mod confidentiality;
 mod download;
 mod encrypted;
 mod engine_failure;
+mod engine_pool;
+mod engine_table;
 mod hostile;
 mod limits;
 mod passthrough;
