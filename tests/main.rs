@@ -8,6 +8,7 @@
 mod harness;
 
 mod admin;
+mod clamd_truth;
 mod coalescing;
 mod confidentiality;
 mod download;
