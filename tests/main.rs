@@ -11,6 +11,7 @@ mod admin;
 mod clamd_truth;
 mod coalescing;
 mod confidentiality;
+mod doctor;
 mod download;
 mod encrypted;
 mod engine_failure;
