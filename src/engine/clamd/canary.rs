@@ -64,8 +64,7 @@ impl Canary {
             Self::EncryptedZip => ENCRYPTED_ZIP,
             Self::MacroDocument => MACRO_DOCUMENT,
         };
-        let text: String = encoded.split_whitespace().collect();
-        BASE64_STANDARD.decode(text).expect("encoded by us")
+        decode(encoded)
     }
 
     /// True if an engine that says `verdict` of it can be worked with.
@@ -89,4 +88,10 @@ impl Canary {
             _ => (),
         }
     }
+}
+
+/// A specimen of ours, in lines of Base64.
+pub(super) fn decode(encoded: &str) -> Vec<u8> {
+    let text: String = encoded.split_whitespace().collect();
+    BASE64_STANDARD.decode(text).expect("encoded by us")
 }

@@ -45,22 +45,22 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 /// Longest time that clamd may take for a piece of a stream, or for a question that needs no worker.
 pub(super) const STALL_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How bytes get to clamd.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Transfer {
-    /// By descriptor where there is one. Needs a socket in the file system and the same kernel.
-    Descriptor,
-    /// Through the connection.
-    Stream,
-}
-
-/// The ways to a clamd by which canaries passed.
+/// The ways by which bytes may get to a clamd.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Route {
-    /// By descriptor, from memory and from the spool directory.
+    /// By descriptor where there is one. Needs a socket in the file system and the same kernel.
     pub(super) descriptors: bool,
     /// Through the connection.
     pub(super) stream: bool,
+}
+
+impl Route {
+    /// By descriptor only.
+    pub(super) const DESCRIPTORS: Self = Self { descriptors: true, stream: false };
+    /// Through the connection only.
+    pub(super) const STREAM: Self = Self { descriptors: false, stream: true };
+    /// Either way.
+    pub(super) const BOTH: Self = Self { descriptors: true, stream: true };
 }
 
 /// Why a conversation gave no reply.
@@ -141,8 +141,9 @@ pub(super) async fn ask(address: &Address, command: Command) -> Result<Said, Con
     reply(&mut stream, command).await
 }
 
-/// As [`scan`], by whichever of the proven ways these bytes can go.
-pub(super) async fn scan_by(
+/// Has clamd scan `plaintext` and gives its reply to exactly that, by whichever way of `route` these bytes can go.
+/// `handed` is set once clamd has all it needs, so that it will scan whether we wait for it or not.
+pub(super) async fn scan(
     address: &Address,
     route: Route,
     plaintext: &Plaintext,
@@ -157,18 +158,6 @@ pub(super) async fn scan_by(
         (stream, _) if route.stream => instream(stream, plaintext, handed).await,
         _ => Err(ConnError::Unproven),
     }
-}
-
-/// Has clamd scan `plaintext` and gives its reply to exactly that. `handed` is set once clamd has all it needs, so that
-/// it will scan whether we wait for it or not.
-pub(super) async fn scan(
-    address: &Address,
-    transfer: Transfer,
-    plaintext: &Plaintext,
-    handed: &AtomicBool,
-) -> Result<Said, ConnError> {
-    let descriptors = transfer == Transfer::Descriptor;
-    scan_by(address, Route { descriptors, stream: !descriptors }, plaintext, handed).await
 }
 
 async fn fildes(mut stream: UnixStream, file: BorrowedFd<'_>, handed: &AtomicBool) -> Result<Said, ConnError> {

@@ -77,7 +77,7 @@ impl Errand {
         });
         let ours = Ending(Arc::clone(&shared));
         let task = tokio::spawn(async move {
-            let conversation = conn::scan_by(&address, route, &plaintext, &ours.0.handed);
+            let conversation = conn::scan(&address, route, &plaintext, &ours.0.handed);
             let outcome = timeout(longest, conversation).await.unwrap_or_else(|_| {
                 tracing::warn!(backend = %address, scan = %plaintext.spool().id(), "an abandoned scan never ended");
                 Err(ConnError::Lost(std::io::ErrorKind::TimedOut.into()))

@@ -10,7 +10,7 @@ use super::{
     canary::Canary,
     config::Conformance,
     conformance::broken_promises,
-    conn::{self, ConnError, Route, Transfer},
+    conn::{self, ConnError, Route},
     database::Step,
     health::{Health, NOT_CONFORMING, WRONG},
     protocol::{Command, Said, Stats, Version},
@@ -142,30 +142,30 @@ impl Backend {
         };
         let in_memory = |bytes: &[u8]| Ok(Spool::of(bytes));
         match handed {
-            Ok(named) => match self.round(Transfer::Stream, &[Canary::Clean, Canary::Eicar], in_memory).await {
-                Ok(_) => Ok((Route { descriptors: true, stream: true }, named)),
-                Err(Failure::Refused(_)) => Ok((Route { descriptors: true, stream: false }, named)),
+            Ok(named) => match self.round(Route::STREAM, &[Canary::Clean, Canary::Eicar], in_memory).await {
+                Ok(_) => Ok((Route::BOTH, named)),
+                Err(Failure::Refused(_)) => Ok((Route::DESCRIPTORS, named)),
                 Err(Failure::Broken(fault)) => Err(fault),
             },
             Err(Failure::Refused(fault)) => {
                 tracing::debug!(backend = self.name, why = fault.why, "no descriptors");
-                let named = self.round(Transfer::Stream, &Canary::ALL, in_memory).await.map_err(Failure::into_fault)?;
-                Ok((Route { descriptors: false, stream: true }, named))
+                let named = self.round(Route::STREAM, &Canary::ALL, in_memory).await.map_err(Failure::into_fault)?;
+                Ok((Route::STREAM, named))
             }
             Err(Failure::Broken(fault)) => Err(fault),
         }
     }
 
     async fn hand_over(&self) -> Result<Heuristics, Failure> {
-        let named = self.round(Transfer::Descriptor, &Canary::ALL, |bytes| Ok(Spool::of(bytes))).await?;
+        let named = self.round(Route::DESCRIPTORS, &Canary::ALL, |bytes| Ok(Spool::of(bytes))).await?;
         let on_disk = |bytes: &[u8]| self.common.spooler.specimen_on_disk(bytes);
-        self.round(Transfer::Descriptor, &[Canary::Clean, Canary::Eicar], on_disk).await?;
+        self.round(Route::DESCRIPTORS, &[Canary::Clean, Canary::Eicar], on_disk).await?;
         Ok(named)
     }
 
     async fn round(
         &self,
-        transfer: Transfer,
+        route: Route,
         canaries: &[Canary],
         hold: impl Fn(&[u8]) -> io::Result<Spool> + Send,
     ) -> Result<Heuristics, Failure> {
@@ -173,7 +173,7 @@ impl Backend {
         for canary in canaries {
             let specimen = hold(&canary.bytes());
             let spool = specimen.map_err(|error| Failure::Broken(fault("spool", format!("spool.dir: {error}"))))?;
-            let verdict = self.verdict(transfer, spool).await?;
+            let verdict = self.verdict(route, spool).await?;
             canary.note(&verdict, &mut named);
             let is_clean = matches!(verdict, Verdict::Clean(_));
             self.common.metrics.canary(&self.name, *canary, is_clean == (*canary == Canary::Clean));
@@ -185,9 +185,9 @@ impl Backend {
         Ok(named)
     }
 
-    async fn verdict(&self, transfer: Transfer, spool: Spool) -> Result<Verdict, Failure> {
+    async fn verdict(&self, route: Route, spool: Spool) -> Result<Verdict, Failure> {
         let plaintext = Plaintext::Held(Arc::new(spool));
-        match conn::scan(&self.address, transfer, &plaintext, &AtomicBool::new(false)).await {
+        match conn::scan(&self.address, route, &plaintext, &AtomicBool::new(false)).await {
             Ok(Said::Verdict(verdict)) => Ok(verdict),
             Ok(Said::Trouble(trouble)) => Err(Failure::Refused(fault("error", trouble.text))),
             Ok(other) => Err(Failure::Broken(fault("protocol", format!("{other:?}")))),

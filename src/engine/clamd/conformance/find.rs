@@ -62,20 +62,20 @@ pub(super) fn look(backend: &BackendConfig, pid: Option<i32>) -> Found {
 
 fn settings(backend: &BackendConfig, process: Option<&Process>) -> Result<Settings, String> {
     if let Some(file) = &backend.config_file {
-        return read(file, file).map_err(|error| format!("cannot read config_file {}: {error}", file.display()));
+        return read(file).map_err(|error| format!("cannot read config_file {}: {error}", file.display()));
     }
     if let Some((process, file)) = process.and_then(|process| Some((process, process.config_file()?))) {
-        return read(&file, &process.sees(&file)).map_err(|error| format!("cannot read {}: {error}", file.display()));
+        return read(&process.sees(&file)).map_err(|error| format!("cannot read {}: {error}", file.display()));
     }
     let usual = USUAL_FILES.iter().map(Path::new);
-    let mut belonging = usual.filter_map(|file| read(file, file).ok()).filter(|found| belongs(found, &backend.address));
+    let mut belonging = usual.filter_map(|file| read(file).ok()).filter(|found| belongs(found, &backend.address));
     let why = "its clamd.conf cannot be found; name it in clamd.backends[].config_file";
     belonging.next().ok_or_else(|| why.to_owned())
 }
 
-fn read(file: &Path, path: &Path) -> io::Result<Settings> {
+fn read(path: &Path) -> io::Result<Settings> {
     let text = fs::read(path)?;
-    Ok(Settings::parse(file, &String::from_utf8_lossy(&text)))
+    Ok(Settings::parse(&String::from_utf8_lossy(&text)))
 }
 
 /// Whether these are the settings of a clamd that listens at `address`.
@@ -183,7 +183,7 @@ mod tests {
         let socket = dir.path().join("s");
         fs::write(&socket, "").unwrap();
         let around = dir.path().join("../").join(dir.path().file_name().unwrap()).join("s");
-        let settings = Settings::parse(Path::new("/c"), &format!("LocalSocket {}\nTCPSocket 3310\n", around.display()));
+        let settings = Settings::parse(&format!("LocalSocket {}\nTCPSocket 3310\n", around.display()));
         assert!(belongs(&settings, &address(&format!("unix:{}", socket.display()))), "by another way to it");
         assert!(!belongs(&settings, &address("unix:/run/clamav/other.ctl")));
         for (text, expected) in [

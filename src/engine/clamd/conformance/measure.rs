@@ -19,8 +19,9 @@ use crate::{
         address::Address,
         canary::Canary,
         config::BackendConfig,
-        conn::{self, Transfer},
-        protocol::{Command, Said, TroubleKind, Version},
+        conn::{self, Route},
+        control::Control,
+        protocol::{Command, Said, Version},
     },
     plaintext::Plaintext,
     spool::Spool,
@@ -64,18 +65,18 @@ pub(super) async fn observe(backend: &BackendConfig, needs: &Needs, depth: Depth
     let (address, patience) = (&backend.address, needs.patience);
     let version = version(address, patience).await?;
     let descriptor = descriptor(address, needs).await;
-    let transfer = match &descriptor {
-        Some(Answer::Ok) => Transfer::Descriptor,
-        _ => Transfer::Stream,
+    let route = match &descriptor {
+        Some(Answer::Ok) => Route::DESCRIPTORS,
+        _ => Route::STREAM,
     };
-    let say = |bytes: Vec<u8>| scan(address, transfer, Ok(Spool::of(&bytes)), patience);
+    let say = |bytes: Vec<u8>| scan(address, route, Ok(Spool::of(&bytes)), patience);
     // One after another: no more than a thread of clamd's is taken.
     let (clean, eicar) = (say(Canary::Clean.bytes()).await, say(Canary::Eicar.bytes()).await);
     let (nested_gzip, encrypted_zip) = (say(Canary::NestedGzip.bytes()).await, say(Canary::EncryptedZip.bytes()).await);
     let (macro_document, stored_rar) = (say(Canary::MacroDocument.bytes()).await, say(specimen::stored_rar()).await);
-    let large_file = match transfer {
-        Transfer::Descriptor => Some(large_file(address, needs).await),
-        Transfer::Stream => None,
+    let large_file = match route {
+        Route::DESCRIPTORS => Some(large_file(address, needs).await),
+        _ => None,
     };
     let stream = stream::limit(address, needs.max_media_bytes, depth == Depth::Full, patience).await;
     let threads = max_threads(address, patience).await;
@@ -100,7 +101,7 @@ async fn descriptor(address: &Address, needs: &Needs) -> Option<Answer> {
     if let Address::Tcp(_) = address {
         return None;
     }
-    let pass = |spool| scan(address, Transfer::Descriptor, spool, needs.patience);
+    let pass = |spool| scan(address, Route::DESCRIPTORS, spool, needs.patience);
     let in_memory = pass(Ok(Spool::of(&Canary::Clean.bytes()))).await;
     let Some(spooler) = needs.spooler.as_ref().filter(|_| in_memory == Answer::Ok) else { return Some(in_memory) };
     match pass(spooler.specimen_on_disk(&Canary::Clean.bytes())).await {
@@ -112,16 +113,16 @@ async fn descriptor(address: &Address, needs: &Needs) -> Option<Answer> {
 /// Longer than `MaxFileSize` is not looked at; what is looked at begins with EICAR, so that clamd is soon done with it.
 async fn large_file(address: &Address, needs: &Needs) -> Answer {
     let spool = Spool::sparse(&Canary::Eicar.bytes(), needs.max_media_bytes);
-    scan(address, Transfer::Descriptor, spool, needs.scan_timeout).await
+    scan(address, Route::DESCRIPTORS, spool, needs.scan_timeout).await
 }
 
 /// One specimen down the path that media take.
-async fn scan(address: &Address, transfer: Transfer, spool: io::Result<Spool>, patience: Duration) -> Answer {
+async fn scan(address: &Address, route: Route, spool: io::Result<Spool>, patience: Duration) -> Answer {
     let plaintext = match spool {
         Ok(spool) => Plaintext::Held(Arc::new(spool)),
         Err(error) => return Answer::Nothing(format!("cannot hold a specimen: {error}")),
     };
-    match timeout(patience, conn::scan(address, transfer, &plaintext, &AtomicBool::new(false))).await {
+    match timeout(patience, conn::scan(address, route, &plaintext, &AtomicBool::new(false))).await {
         Ok(Ok(Said::Verdict(verdict))) => answer(verdict),
         Ok(Ok(Said::Trouble(trouble))) => Answer::Nothing(trouble.text),
         Ok(Ok(other)) => Answer::Nothing(format!("{other:?}")),
@@ -140,16 +141,9 @@ fn answer(verdict: Verdict) -> Answer {
 }
 
 async fn version(address: &Address, patience: Duration) -> Result<Version, String> {
-    let said = match stream::ask(address, Command::Version, patience).await? {
-        Said::Trouble(trouble) if trouble.kind == TroubleKind::Command => {
-            stream::ask(address, Command::VersionCommands, patience).await?
-        }
-        said => said,
-    };
-    match said {
-        Said::Version(version) => Ok(version),
-        other => Err(format!("VERSION was answered {other:?}")),
-    }
+    let control = Control::new(address.clone());
+    let answered = timeout(patience, control.version()).await.map_err(|_| stream::silence(patience))?;
+    answered.map_err(|error| error.to_string())
 }
 
 async fn max_threads(address: &Address, patience: Duration) -> Result<u64, String> {

@@ -4,11 +4,7 @@
 //! told apart by case, values of switches are not. The first of several lines counts. What clamd would refuse to start
 //! with is passed over here: the clamd in question did start.
 
-use std::{
-    collections::HashMap,
-    path::{Path, PathBuf},
-    time::Duration,
-};
+use std::{collections::HashMap, path::PathBuf, time::Duration};
 
 use crate::verdict::Heuristics;
 
@@ -18,8 +14,6 @@ const UNLIMITED: u64 = u32::MAX as u64;
 /// The settings that matter to us, with clamd 1.4's defaults for those that the file does not have.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Settings {
-    /// The file.
-    pub(super) file: PathBuf,
     pub(super) local_socket: Option<PathBuf>,
     pub(super) tcp_port: Option<u64>,
     pub(super) alerts: Heuristics,
@@ -35,12 +29,11 @@ pub(super) struct Settings {
 }
 
 impl Settings {
-    /// Reads the text of `file`.
-    pub(super) fn parse(file: &Path, text: &str) -> Self {
+    /// Reads the text of a file.
+    pub(super) fn parse(text: &str) -> Self {
         let lines = Lines::of(text);
         let milliseconds = lines.size("MaxScanTime").unwrap_or(120_000);
         Self {
-            file: file.to_owned(),
             local_socket: lines.path("LocalSocket"),
             tcp_port: lines.number("TCPSocket"),
             alerts: alerts(&lines),
@@ -125,7 +118,7 @@ mod tests {
     use super::*;
 
     fn parse(text: &str) -> Settings {
-        Settings::parse(Path::new("/c"), text)
+        Settings::parse(text)
     }
 
     #[test]

@@ -1,11 +1,11 @@
 //! A file that only `doctor` looks at; the others are canaries.
 
-use base64::{Engine as _, prelude::BASE64_STANDARD};
+use crate::engine::clamd::canary;
 
 /// The EICAR test file, stored in a RAR archive; encoded so that no antivirus trips over this binary.
 const STORED_RAR: &str = include_str!("../../../../samples/specimens/stored-rar.b64");
 
 /// Its bytes.
 pub(super) fn stored_rar() -> Vec<u8> {
-    BASE64_STANDARD.decode(STORED_RAR.replace('\n', "")).expect("encoded by us")
+    canary::decode(STORED_RAR)
 }

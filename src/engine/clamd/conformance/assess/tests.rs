@@ -1,5 +1,3 @@
-use std::path::Path;
-
 use super::*;
 use crate::engine::clamd::{
     conformance::{State, find::Found, stream::StreamLimit},
@@ -11,7 +9,7 @@ const GOOD: &str =
 
 fn found(text: &str, storage: Storage) -> Found {
     let temporary = Temporary { directory: "/t".into(), storage };
-    Found { settings: Ok(Settings::parse(Path::new("/c"), text)), temporary: Some(temporary) }
+    Found { settings: Ok(Settings::parse(text)), temporary: Some(temporary) }
 }
 
 fn unseen() -> Found {
