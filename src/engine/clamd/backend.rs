@@ -18,7 +18,6 @@ use tokio::sync::Notify;
 use super::{
     address::Address,
     config::{BackendConfig, Config},
-    conn::ConnError,
     control::Control,
     database::Watch,
     health::{Health, NOT_CONFORMING, State},
@@ -122,10 +121,10 @@ impl Backend {
 
     /// Takes it out for what happened to a scan that began after so many `ejections`, unless it was since: then this is
     /// the same incident. Gives how many media it had then, any of which may have been the cause.
-    pub(super) fn eject_for(&self, ejections: u64, error: &ConnError) -> u32 {
+    pub(super) fn eject_for(&self, ejections: u64, reason: &'static str, why: &dyn Display) -> u32 {
         let mut state = self.state();
         if state.ejections() == ejections {
-            self.eject_locked(&mut state, error.name(), error);
+            self.eject_locked(&mut state, reason, why);
         }
         self.suspects.load(Ordering::SeqCst)
     }
@@ -146,14 +145,10 @@ impl Backend {
         self.trouble.notify_one();
     }
 
-    /// Lets it take so many scans at a time, as the outcome of a round that began after so many `ejections`. A round
-    /// during which it was ejected proves nothing.
+    /// Lets it take so many scans at a time, if [`State::admit`] does.
     pub(super) fn admit(&self, health: Health, slots: usize, queued: Option<usize>, ejections: u64) {
         let mut state = self.state();
-        if state.ejections() != ejections {
-            return;
-        }
-        let is_news = state.admit(health.clone(), &self.common.config);
+        let Some(is_news) = state.admit(health.clone(), ejections, &self.common.config) else { return };
         // Under the lock, so that no ejection comes in between.
         self.common.slots.set(self.index, Some(slots));
         self.common.metrics.admitted(&self.name, &health.version, queued);

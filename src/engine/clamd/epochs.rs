@@ -19,12 +19,18 @@ struct State {
 struct Seen {
     /// Outlives the health of a backend, so that known verdicts stay valid while clamd is away.
     last: Option<Health>,
+    /// That of its verdicts, made once and not on every look-up.
+    epoch: Option<Epoch>,
     healthy: bool,
 }
 
 impl Seen {
     fn database(&self) -> Option<u32> {
         self.last.as_ref().and_then(|health| health.version.database())
+    }
+
+    fn name_epoch(&mut self, bump: u64) {
+        self.epoch = self.last.as_ref().map(|health| health.epoch(bump));
     }
 
     /// Signatures without a number cannot be compared.
@@ -41,16 +47,23 @@ impl Epochs {
 
     /// Takes note of a backend's health.
     pub(super) fn note(&self, backend: usize, health: Option<Health>) {
-        let seen = &mut self.state.write().expect("no panic while held").seen[backend];
+        let mut state = self.state.write().expect("no panic while held");
+        let bump = state.bump;
+        let seen = &mut state.seen[backend];
         seen.healthy = health.is_some();
-        seen.last = health.or_else(|| seen.last.take());
+        if health.is_some() && health != seen.last {
+            seen.last = health;
+            seen.name_epoch(bump);
+        }
     }
 
     /// Makes all verdicts so far outdated, in the operator's name: the bump is then `least` or more.
     pub(super) fn bump(&self, least: u64) -> u64 {
-        let bump = &mut self.state.write().expect("no panic while held").bump;
-        *bump = least.max(*bump + 1);
-        *bump
+        let mut state = self.state.write().expect("no panic while held");
+        let bump = least.max(state.bump + 1);
+        state.bump = bump;
+        state.seen.iter_mut().for_each(|seen| seen.name_epoch(bump));
+        bump
     }
 
     /// The operator's part in the epoch.
@@ -63,7 +76,7 @@ impl Epochs {
         let state = self.state();
         let newest = state.newest();
         let mut current = state.seen.iter().filter(|seen| !seen.lags(newest));
-        current.any(|seen| seen.last.as_ref().is_some_and(|health| health.epoch(state.bump) == *epoch))
+        current.any(|seen| seen.epoch.as_ref() == Some(epoch))
     }
 
     /// Per backend, whether a healthy one has newer signatures; and how many versions lie between the newest and the
@@ -105,12 +118,7 @@ mod tests {
 
     fn health(database: &str) -> Health {
         let version = Version::parse(&format!("ClamAV 1.4.6{database}")).unwrap();
-        Health {
-            version,
-            route: Route { descriptors: false, stream: true },
-            named: Heuristics::default(),
-            fingerprint: String::new(),
-        }
+        Health { version, route: Route::STREAM, named: Heuristics::default(), fingerprint: String::new() }
     }
 
     fn seen(backends: &[&str]) -> Epochs {

@@ -101,8 +101,12 @@ impl State {
         news
     }
 
-    /// Takes it in. True if that is news, or if it is another one than before.
-    pub(super) fn admit(&mut self, health: Health, config: &Config) -> bool {
+    /// Takes it in, as the outcome of a round that began after so many `ejections`: a round during which it was ejected
+    /// proves nothing, and is `None`. True if it is in anew, or another one than before.
+    pub(super) fn admit(&mut self, health: Health, ejections: u64, config: &Config) -> Option<bool> {
+        if self.ejections != ejections {
+            return None;
+        }
         self.settle(Standing::Proven);
         self.highest = health.version.database().or(self.highest);
         match self.health {
@@ -112,7 +116,7 @@ impl State {
         }
         (self.reason, self.why) = ("", String::new());
         let before = self.health.replace(health);
-        before != self.health
+        Some(before != self.health)
     }
 
     /// Verdicts from now on are vouched for by canaries that have not begun yet. Gives the number of ejections so far.
@@ -170,14 +174,18 @@ mod tests {
 
     fn health() -> Health {
         let version = Version::parse("ClamAV 1.4.6/7/x").unwrap();
-        let route = Route { descriptors: true, stream: true };
+        let route = Route::BOTH;
         Health { version, route, named: Heuristics::default(), fingerprint: String::new() }
+    }
+
+    fn pass(state: &mut State, config: &Config) -> Option<bool> {
+        let ejections = state.begin_round();
+        state.admit(health(), ejections, config)
     }
 
     fn up() -> (State, Config) {
         let (mut state, config) = (State::new(), Config::default());
-        state.begin_round();
-        assert!(state.admit(health(), &config));
+        assert_eq!(pass(&mut state, &config), Some(true));
         (state, config)
     }
 
@@ -186,9 +194,9 @@ mod tests {
         let (mut state, config) = up();
         let infected = Verdict::Infected { detection: Detection("X".to_owned()) };
         let before = state.vouch(state.ejections(), false).unwrap();
-        state.begin_round();
-        let during = state.vouch(state.ejections(), false).unwrap();
-        state.admit(health(), &config);
+        let ejections = state.begin_round();
+        let during = state.vouch(ejections, false).unwrap();
+        assert_eq!(state.admit(health(), ejections, &config), Some(false));
         state.eject(WRONG, "it called EICAR clean".to_owned());
         assert!(!before.refutes(&infected), "its round has passed");
         assert!(during.refutes(&infected));
@@ -199,11 +207,21 @@ mod tests {
         let (mut state, config) = up();
         let begun = state.ejections();
         state.eject("refused", "gone".to_owned());
-        state.admit(health(), &config);
+        pass(&mut state, &config);
         assert!(state.vouch(begun, true).is_none());
         let infected = Verdict::Infected { detection: Detection("X".to_owned()) };
         assert!(state.vouch(begun, false).unwrap().refutes(&infected), "bad news are told and not remembered");
         assert!(state.vouch(state.ejections(), true).is_some());
+    }
+
+    #[tokio::test]
+    async fn a_round_during_which_it_was_ejected_proves_nothing() {
+        let (mut state, config) = up();
+        let ejections = state.begin_round();
+        state.eject("end_of_file", "gone".to_owned());
+        assert_eq!(state.admit(health(), ejections, &config), None);
+        assert!(state.health().is_none());
+        assert_eq!(pass(&mut state, &config), Some(true));
     }
 
     #[tokio::test(start_paused = true)]
@@ -214,11 +232,11 @@ mod tests {
             (state.penalty(&config).as_secs(), state.pause(&config).0.as_secs())
         };
         assert_eq!([(); 6].map(|()| eject(&mut state)), [(0, 1), (1, 2), (2, 4), (4, 8), (8, 15), (15, 15)]);
-        state.admit(health(), &config);
+        pass(&mut state, &config);
         assert_eq!(eject(&mut state), (15, 15), "it was up for a moment only");
-        state.admit(health(), &config);
+        pass(&mut state, &config);
         tokio::time::advance(config.max_backoff).await;
-        state.admit(health(), &config);
+        pass(&mut state, &config);
         assert_eq!(eject(&mut state), (0, 1));
     }
 }

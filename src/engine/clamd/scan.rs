@@ -92,7 +92,7 @@ impl Backend {
                 if error.is_ours() {
                     return Err(self.failed(&error, 0));
                 }
-                let suspects = self.eject_for(ejections, &error);
+                let suspects = self.eject_for(ejections, error.name(), &error);
                 Err(self.failed(&error, if handed && may_have_killed(&error) { FULL_BLAME / suspects } else { 0 }))
             }
         }
@@ -105,7 +105,7 @@ impl Backend {
             Ok(Err(error)) => {
                 match error.is_ours() {
                     true => self.trouble.notify_one(),
-                    false => drop(self.eject_for(ejections, &error)),
+                    false => drop(self.eject_for(ejections, error.name(), &error)),
                 }
                 return Err(format!("the version after the scan: {error}"));
             }
@@ -120,7 +120,7 @@ impl Backend {
         self.trouble.notify_one();
         let implausible = now.implausible(before.database());
         implausible.map_or(Ok(()), |why| {
-            self.eject("version", &why);
+            self.eject_for(ejections, "version", &why);
             Err(why)
         })
     }
