@@ -124,6 +124,33 @@ async fn a_failed_scan_is_tried_once_more_elsewhere() {
     assert_eq!(app.scans("error").await, 0);
 }
 
+/// Else anyone could have a file refused by sending a deadly one beside it.
+#[tokio::test]
+async fn who_was_beside_a_deadly_medium_is_not_blamed_as_if_alone() {
+    let (homeserver, go_on) = (Homeserver::start().await, Arc::new(Notify::new()));
+    let deadly = Script::steps([Step::ReadAll, Step::Wait(Arc::clone(&go_on)), Step::Die]);
+    let clamd = ScriptedClamd::start(deadly.clone());
+    let app = AppBuilder::new(&homeserver).scripted(&clamd).start().await;
+    for id in ["a", "b"] {
+        homeserver.put_media(id, &Stored::media(id.as_bytes()));
+    }
+    let (a, b) = (native("a"), native("b"));
+    for deaths in 1..=2 {
+        app.ready().await;
+        let dying = async {
+            clamd.has_received(2 * deaths).await;
+            go_on.notify_waiters();
+        };
+        let (first, second, ()) = tokio::join!(app.get(&a), app.get(&b), dying);
+        assert_eq!((first.status.as_u16(), second.status.as_u16()), (503, 503));
+        clamd.revive().await;
+    }
+    app.ready().await;
+    assert_eq!(app.metric("lazaret_toxic_media").await, 0);
+    clamd.set(Script::clean());
+    assert_eq!((app.get(&a).await.status.as_u16(), app.get(&b).await.status.as_u16()), (200, 200));
+}
+
 /// What clamd says when it is asked for its version after a scan that it called clean.
 #[tokio::test]
 async fn a_clean_verdict_takes_a_sound_version_after_it() {
@@ -162,6 +189,42 @@ async fn a_clamd_that_keeps_its_version_to_itself_is_asked_otherwise() {
     assert_eq!(app.get(&native("m")).await.status, 200);
     let version = format!("lazaret_engine_database_version{{backend=\"{}\"}}", clamd.address());
     assert_eq!(app.metric(&version).await, 1);
+}
+
+#[tokio::test]
+async fn a_scan_that_never_ends_gives_its_slot_back_in_the_end() {
+    let (homeserver, clamd) = (Homeserver::start().await, ScriptedClamd::start(Script::hang()));
+    let settings = "scan_timeout: 300ms, orphan_timeout: 500ms";
+    let app = AppBuilder::new(&homeserver).scripted(&clamd).clamd_settings(settings).start().await;
+    homeserver.put_media("m", &Stored::media(b"a medium"));
+    app.get(&native("m")).await.assert_matrix_error(503, "M_UNKNOWN");
+    let of = |family: &str| format!("{family}{{backend=\"{}\"}}", clamd.address());
+    assert_eq!(app.metric(&of("lazaret_engine_orphans_total")).await, 1);
+    let (orphans, in_use) = (of("lazaret_engine_orphans"), of("lazaret_engine_slots_in_use"));
+    eventually("it is given up", || async { app.metric(&orphans).await + app.metric(&in_use).await == 0 }).await;
+}
+
+#[tokio::test]
+async fn a_new_signature_that_hits_many_media_raises_an_alarm() {
+    let (homeserver, clamd) = (Homeserver::start().await, ScriptedClamd::start(Script::reply(b"{}: Known FOUND\0")));
+    let builder = AppBuilder::new(&homeserver).scripted(&clamd).with("inspect: {outbreak_media: 3}");
+    let app = builder.start().await;
+    let ids: Vec<String> = (0..8).map(|number| format!("m{number}")).collect();
+    for id in &ids {
+        homeserver.put_media(id, &Stored::media(id.as_bytes()));
+    }
+    for id in &ids[..5] {
+        app.get(&native(id)).await.assert_matrix_error(403, "M_FORBIDDEN");
+    }
+    assert_eq!(app.metric("lazaret_signature_outbreaks").await, 0, "it may have been known for long");
+    clamd.set_version("ClamAV 1.4.6/2/Mon Nov 23 09:00:00 2026");
+    app.has_passed_canaries(&clamd.address()).await;
+    clamd.set(Script::reply(b"{}: New FOUND\0"));
+    for (hits, id) in ids[5..].iter().enumerate() {
+        assert_eq!(app.metric("lazaret_signature_outbreaks").await, 0, "after {hits}");
+        app.get(&native(id)).await.assert_matrix_error(403, "M_FORBIDDEN");
+    }
+    assert_eq!(app.metric("lazaret_signature_outbreaks").await, 1);
 }
 
 /// Runs `lazaret epoch bump` for the process whose operators' side is there.
