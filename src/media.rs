@@ -6,6 +6,7 @@
 use std::fmt;
 
 use percent_encoding::percent_decode_str;
+use serde::Deserialize;
 
 /// Longest server name and longest media id that is accepted, in bytes.
 const MAX_LEN: usize = 255;
@@ -13,7 +14,8 @@ const MAX_LEN: usize = 255;
 /// A medium's address: `mxc://{server}/{media_id}`, decoded and checked.
 ///
 /// See the [Matrix content repository](https://spec.matrix.org/v1.16/client-server-api/#matrix-content-mxc-uris).
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Deserialize)]
+#[serde(try_from = "String")]
 pub struct MediaRef {
     server: String,
     media_id: String,
@@ -52,6 +54,9 @@ impl MediaRef {
 
     /// `{server}/{media_id}` for an upstream path. Only `:`, `[` and `]` of the grammar need encoding.
     pub fn path(&self) -> String {
+        if self.server.bytes().all(|byte| !b":[]".contains(&byte)) {
+            return format!("{}/{}", self.server, self.media_id);
+        }
         let server = self.server.replace(':', "%3A").replace('[', "%5B").replace(']', "%5D");
         format!("{server}/{}", self.media_id)
     }
@@ -60,6 +65,19 @@ impl MediaRef {
 impl fmt::Display for MediaRef {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "mxc://{}/{}", self.server, self.media_id)
+    }
+}
+
+/// True for a raw path segment that names a medium of the homeserver itself, read as in [`MediaRef::from_segments`].
+pub fn is_media_id_segment(segment: &str) -> bool {
+    decode_once(segment).is_ok_and(|id| is_media_id(&id))
+}
+
+impl TryFrom<String> for MediaRef {
+    type Error = String;
+
+    fn try_from(uri: String) -> Result<Self, String> {
+        Self::from_mxc(&uri).map_err(|MalformedMedia| format!("`{uri}` is no mxc:// URI"))
     }
 }
 

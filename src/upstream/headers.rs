@@ -59,12 +59,13 @@ pub struct Client {
 
 impl Client {
     /// Reads the forwarding headers, if the peer is a front proxy of ours. They are followed from the right, and only
-    /// through trusted addresses: what stands further left may be the client's own invention.
-    pub fn of(peer: IpAddr, headers: &HeaderMap, trusted: &[IpNet]) -> Self {
+    /// through trusted addresses: what stands further left may be the client's own invention. `scheme` is that of the
+    /// peer's own connection.
+    pub fn of(peer: IpAddr, scheme: &'static str, headers: &HeaderMap, trusted: &[IpNet]) -> Self {
         let is_trusted = |address: &IpAddr| trusted.iter().any(|net| net.contains(address));
         let peer = peer.to_canonical();
         if !is_trusted(&peer) {
-            return Self { address: peer, scheme: "http" };
+            return Self { address: peer, scheme };
         }
         let mut chain = headers.get_all(FORWARDED_FOR).iter().rev().flat_map(|value| {
             let hops = value.to_str().unwrap_or_default().rsplit(',');
@@ -76,8 +77,12 @@ impl Client {
         {
             address = hop;
         }
-        let https = headers.get(FORWARDED_PROTO).is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"https"));
-        Self { address, scheme: if https { "https" } else { "http" } }
+        let scheme = match headers.get(FORWARDED_PROTO).map(HeaderValue::as_bytes) {
+            None => scheme,
+            Some(https) if https.eq_ignore_ascii_case(b"https") => "https",
+            Some(_) => "http",
+        };
+        Self { address, scheme }
     }
 }
 
@@ -115,7 +120,7 @@ mod tests {
 
     fn client(peer: &str, pairs: &[(&'static str, &'static str)]) -> (String, &'static str) {
         let trusted = ["127.0.0.0/8".parse().unwrap(), "10.0.0.0/8".parse().unwrap()];
-        let client = Client::of(peer.parse().unwrap(), &headers(pairs), &trusted);
+        let client = Client::of(peer.parse().unwrap(), "http", &headers(pairs), &trusted);
         (client.address.to_string(), client.scheme)
     }
 
@@ -136,6 +141,15 @@ mod tests {
         assert_eq!(client("::ffff:127.0.0.1", &chain).0, "203.0.113.9");
         assert_eq!(client("127.0.0.1", &[]).0, "127.0.0.1");
         assert_eq!(client("127.0.0.1", &[("x-forwarded-for", "6.6.6.6, unknown")]).0, "127.0.0.1", "stops at nonsense");
+    }
+
+    #[test]
+    fn the_connection_says_the_scheme_unless_a_trusted_proxy_does() {
+        let trusted = ["127.0.0.0/8".parse().unwrap()];
+        let scheme = |peer: &str, pairs| Client::of(peer.parse().unwrap(), "https", &headers(pairs), &trusted).scheme;
+        let claim = [("x-forwarded-proto", "http")];
+        assert_eq!(["203.0.113.9", "127.0.0.1"].map(|peer| scheme(peer, &claim)), ["https", "http"]);
+        assert_eq!(["203.0.113.9", "127.0.0.1"].map(|peer| scheme(peer, &[])), ["https", "https"]);
     }
 
     #[test]

@@ -1,14 +1,18 @@
-//! The homeserver.
+//! The homeserver, and where it sends us.
 //!
-//! Requests go through hyper's pooled client, which sends the URI exactly as it was received: federation signs it, and
-//! what was classified must be what is sent.
+//! Requests to it go through hyper's pooled client, which sends the URI exactly as it was received: federation signs
+//! it, and what was classified must be what is sent.
 
 pub mod headers;
+pub mod multipart;
+pub mod query;
+pub mod redirect;
+mod trust;
 mod url;
 
-use std::{io, path::PathBuf, sync::Arc, time::Duration};
+use std::{path::PathBuf, time::Duration};
 
-use http::{HeaderMap, Method, Request, Response, Uri, Version, uri::PathAndQuery};
+use http::{HeaderMap, Method, Request, Response, StatusCode, Uri, Version, uri::PathAndQuery};
 use hyper::body::Incoming;
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::{
@@ -16,7 +20,7 @@ use hyper_util::{
     rt::{TokioExecutor, TokioTimer},
 };
 use prometheus::{HistogramVec, IntCounterVec, Opts, Registry, histogram_opts};
-use rustls::{ClientConfig, RootCertStore, pki_types::CertificateDer, pki_types::pem::PemObject};
+use rustls::{ClientConfig, RootCertStore};
 use serde::Deserialize;
 use tokio::time::{Instant, timeout};
 
@@ -25,6 +29,10 @@ use crate::body::Body;
 
 /// Most that is read ahead of a body at a time, in bytes; it is there once for each request under way.
 const READ_BUFFER: usize = 64 * 1024;
+
+/// How long an idle connection is kept: less than Synapse keeps it (60 s), so that it is we who close it, and no request
+/// meets a connection that is just being closed.
+const IDLE: Duration = Duration::from_secs(20);
 
 /// `homeserver` section of the configuration.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
@@ -60,12 +68,18 @@ impl Default for Timeouts {
 /// Why the homeserver gave no answer.
 #[derive(Debug, thiserror::Error)]
 pub enum UpstreamError {
-    /// It cannot be reached, or broke off.
+    /// It cannot be reached.
     #[error("the homeserver cannot be reached")]
     Unreachable(#[source] hyper_util::client::legacy::Error),
+    /// It was reached and broke off before the head of its answer.
+    #[error("the homeserver broke off")]
+    Broken(#[source] hyper_util::client::legacy::Error),
     /// It took too long.
     #[error("the homeserver did not answer in time")]
     Timeout,
+    /// It left HTTP for another protocol, which nobody asked it to.
+    #[error("the homeserver switched protocols")]
+    Switched,
     /// The request has no form in which it could be sent.
     #[error("the request cannot be forwarded: {0}")]
     Request(#[source] http::Error),
@@ -78,6 +92,8 @@ pub enum Purpose {
     Media,
     /// An upload that passed inspection.
     Upload,
+    /// Who the caller is.
+    Access,
     /// Not media.
     Passthrough,
 }
@@ -87,6 +103,7 @@ impl Purpose {
         match self {
             Self::Media => "media",
             Self::Upload => "upload",
+            Self::Access => "access",
             Self::Passthrough => "passthrough",
         }
     }
@@ -115,7 +132,7 @@ impl Upstream {
             .wrap_connector(connector);
         let client = Client::builder(TokioExecutor::new())
             .pool_timer(TokioTimer::new())
-            .pool_idle_timeout(Duration::from_mins(1))
+            .pool_idle_timeout(IDLE)
             .http1_max_buf_size(READ_BUFFER)
             .build(connector);
         let latency =
@@ -128,7 +145,7 @@ impl Upstream {
             latency: HistogramVec::new(latency, &["purpose"])?,
             failures: IntCounterVec::new(failures, &["purpose"])?,
         };
-        for purpose in [Purpose::Media, Purpose::Upload, Purpose::Passthrough] {
+        for purpose in [Purpose::Media, Purpose::Upload, Purpose::Access, Purpose::Passthrough] {
             upstream.failures.with_label_values(&[purpose.name()]);
         }
         registry.register(Box::new(upstream.latency.clone()))?;
@@ -152,7 +169,7 @@ impl Upstream {
         *request.headers_mut() = headers;
         *request.uri_mut() = self.uri(target).map_err(UpstreamError::Request)?;
         let begun = Instant::now();
-        let answer = self.patient(purpose, self.client.request(request)).await;
+        let answer = self.patient(purpose, self.client.request(request)).await.and_then(still_http);
         match &answer {
             Ok(_) => self.latency.with_label_values(&[purpose.name()]).observe(begun.elapsed().as_secs_f64()),
             Err(_) => self.failures.with_label_values(&[purpose.name()]).inc(),
@@ -167,16 +184,27 @@ impl Upstream {
     ) -> Result<Response<Incoming>, UpstreamError> {
         let answer = match purpose {
             Purpose::Passthrough => answer.await,
-            Purpose::Media | Purpose::Upload => {
+            Purpose::Media | Purpose::Upload | Purpose::Access => {
                 timeout(self.timeouts.media, answer).await.map_err(|_| UpstreamError::Timeout)?
             }
         };
-        answer.map_err(UpstreamError::Unreachable)
+        answer.map_err(|error| match error.is_connect() {
+            true => UpstreamError::Unreachable(error),
+            false => UpstreamError::Broken(error),
+        })
     }
 
     fn uri(&self, target: PathAndQuery) -> Result<Uri, http::Error> {
         let base = Uri::builder().scheme(self.base.scheme.clone()).authority(self.base.authority.clone());
         base.path_and_query(target).build()
+    }
+}
+
+/// What comes after a 101 is not ours to carry: nobody could say what it is.
+fn still_http(answer: Response<Incoming>) -> Result<Response<Incoming>, UpstreamError> {
+    match answer.status() {
+        StatusCode::SWITCHING_PROTOCOLS => Err(UpstreamError::Switched),
+        _ => Ok(answer),
     }
 }
 
@@ -187,25 +215,10 @@ pub fn check(config: &Config) -> anyhow::Result<()> {
 
 /// Trust for an `https` homeserver. A plain `http` one gets none, and costs no reading of the system's certificates.
 fn tls(base: &BaseUrl, config: &Config) -> anyhow::Result<ClientConfig> {
-    let mut roots = RootCertStore::empty();
-    match &config.ca_file {
-        Some(path) => {
-            let unreadable = |error| io::Error::other(format!("homeserver.ca_file {}: {error}", path.display()));
-            for certificate in CertificateDer::pem_file_iter(path).map_err(unreadable)? {
-                roots.add(certificate.map_err(unreadable)?)?;
-            }
-            anyhow::ensure!(!roots.is_empty(), "homeserver.ca_file {}: no certificate in it", path.display());
-        }
-        None if base.scheme == http::uri::Scheme::HTTPS => {
-            roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-            anyhow::ensure!(
-                !roots.is_empty(),
-                "no certificate authorities found on this system; install ca-certificates"
-            );
-        }
-        None => (),
-    }
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let builder = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?;
-    Ok(builder.with_root_certificates(roots).with_no_client_auth())
+    let roots = match &config.ca_file {
+        Some(path) => trust::from_file(path, "homeserver.ca_file")?,
+        None if base.scheme == http::uri::Scheme::HTTPS => trust::of_the_system()?,
+        None => RootCertStore::empty(),
+    };
+    Ok(trust::client(roots)?)
 }
