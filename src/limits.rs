@@ -21,10 +21,14 @@ pub struct Config {
     pub max_media_bytes: ByteSize,
     /// Requests on scanned routes at a time; one more is answered 503 with `Retry-After`.
     pub max_media_requests: NonZeroUsize,
+    /// Of these, requests of one client: by its token, since many people may have one address, else by its address. With
+    /// tokens, which may be invented, one address has at most half of all.
+    pub max_media_requests_per_client: NonZeroUsize,
     /// Connections of clients at a time; further ones wait in the listen queue of the kernel.
     pub max_connections: NonZeroUsize,
     /// Memory for media held in memory (small media and the plaintext of attachments). Past it small media go to disk
-    /// and attachments are decrypted on their way to the engine.
+    /// and attachments are decrypted on their way to the engine. What is held back of known media while they are streamed,
+    /// up to 128 KiB of each, comes on top.
     pub memory_bytes: ByteSize,
     /// Longest wait for the next bytes of a request or response body before the transfer is cut.
     #[serde(with = "humantime_serde")]
@@ -40,6 +44,7 @@ impl Default for Config {
         Self {
             max_media_bytes: ByteSize::mib(100),
             max_media_requests: NonZeroUsize::new(512).expect("not zero"),
+            max_media_requests_per_client: NonZeroUsize::new(128).expect("not zero"),
             max_connections: NonZeroUsize::new(8192).expect("not zero"),
             memory_bytes: ByteSize::mib(256),
             stall_timeout: Duration::from_secs(30),

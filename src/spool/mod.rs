@@ -8,11 +8,13 @@
 //! a body that finds no disk left is refused. A spool directory on tmpfs is memory too, but is charged as disk.
 
 mod fill;
+mod gunzip;
 mod memory;
 
 use std::{
     fs::File,
     io::{self, Write},
+    ops::Range,
     os::{
         fd::{AsFd, AsRawFd, BorrowedFd},
         unix::fs::FileExt,
@@ -29,7 +31,10 @@ use serde::Deserialize;
 use sha2::{Digest as _, Sha256};
 use ulid::Ulid;
 
-pub use self::fill::{Filling, SpoolError};
+pub use self::{
+    fill::{Filling, SpoolError},
+    gunzip::{GunzipError, gunzip},
+};
 use crate::limits::{ByteBudget, Charge};
 
 /// Bytes read from a spool at a time.
@@ -211,11 +216,28 @@ impl Spool {
     where
         F: FnMut(&mut [u8]) + Send,
     {
-        stream::try_unfold((Arc::clone(self), 0, change), |(spool, at, mut change)| async move {
-            let mut piece = spool.read_piece(at).await?;
+        self.pieces(0..self.len, change)
+    }
+
+    /// The bytes of a range, in pieces.
+    pub fn stream_range(self: &Arc<Self>, range: Range<u64>) -> impl Stream<Item = io::Result<Bytes>> + Send + use<> {
+        self.pieces(range, |_| ())
+    }
+
+    fn pieces<F>(
+        self: &Arc<Self>,
+        range: Range<u64>,
+        change: F,
+    ) -> impl Stream<Item = io::Result<Bytes>> + Send + use<F>
+    where
+        F: FnMut(&mut [u8]) + Send,
+    {
+        stream::try_unfold((Arc::clone(self), range, change), |(spool, mut range, mut change)| async move {
+            let mut piece = spool.read_piece(range.start).await?;
+            piece.truncate(usize::try_from(range.end.saturating_sub(range.start)).unwrap_or(usize::MAX));
             change(&mut piece);
-            let next = at + piece.len() as u64;
-            Ok((!piece.is_empty()).then(|| (piece.freeze(), (spool, next, change))))
+            range.start += piece.len() as u64;
+            Ok((!piece.is_empty()).then(|| (piece.freeze(), (spool, range, change))))
         })
     }
 

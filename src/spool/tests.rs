@@ -1,7 +1,7 @@
 use super::*;
 use futures_util::TryStreamExt;
 
-fn spooler(threshold: u64, memory: u64, disk: u64) -> (tempfile::TempDir, Arc<Spooler>) {
+pub(super) fn spooler(threshold: u64, memory: u64, disk: u64) -> (tempfile::TempDir, Arc<Spooler>) {
     let dir = tempfile::tempdir().unwrap();
     let config = Config {
         dir: dir.path().join("made/on/demand"),
@@ -24,7 +24,7 @@ fn is_on_disk(spool: &Spool) -> bool {
     matches!(spool.place, Place::Disk(_))
 }
 
-async fn read(spool: &Arc<Spool>) -> Vec<u8> {
+pub(super) async fn read(spool: &Arc<Spool>) -> Vec<u8> {
     spool
         .stream()
         .try_fold(Vec::new(), |mut all, b| async move {
