@@ -46,6 +46,11 @@ impl Verdict {
         }
     }
 
+    /// True if the engine recognised something.
+    pub fn is_infected(&self) -> bool {
+        matches!(self, Self::Infected { .. })
+    }
+
     /// True if the same engine would say the same of the same bytes at any time. A scan that ran out of time says more of
     /// the engine's load than of the bytes, and a limit on streams more of the way that they went.
     pub fn is_lasting(&self) -> bool {

@@ -10,6 +10,13 @@ use crate::spool::Digest;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Key([u8; 32]);
 
+impl Key {
+    /// The name itself.
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+}
+
 /// Makes keys.
 pub struct KeyRing(Zeroizing<[u8; 32]>);
 
@@ -31,7 +38,17 @@ impl KeyRing {
         self.mac(&[b"attachment", ciphertext, material])
     }
 
-    /// All parts but the first, which keeps the uses apart, have a fixed length.
+    /// The name of an address.
+    pub fn location(&self, address: &str) -> Key {
+        self.mac(&[b"location", address.as_bytes()])
+    }
+
+    /// The name of what keys opened a medium to, given the identity of the medium as it is.
+    pub fn openings(&self, ciphertext: Key) -> Key {
+        self.mac(&[b"openings", &ciphertext.0])
+    }
+
+    /// All parts but the first, which keeps the uses apart, have a fixed length, or there is one.
     fn mac(&self, parts: &[&[u8]]) -> Key {
         let mut mac = Hmac::<Sha256>::new_from_slice(&*self.0).expect("any length of key is taken");
         for part in parts {

@@ -5,7 +5,7 @@ use std::{mem::size_of, sync::Arc};
 use futures_util::future::{BoxFuture, ready};
 use moka::sync::Cache;
 
-use super::{Config, VerdictStore, key::Key};
+use super::{Config, Located, Opened, VerdictStore, key::Key};
 use crate::verdict::{Provenance, Record, Verdict};
 
 /// What moka itself spends on an entry: its bookkeeping was measured at about this.
@@ -15,6 +15,8 @@ const OVERHEAD: usize = 160;
 enum Entry {
     Record(Arc<Record>),
     Identity(Key),
+    Located(Located),
+    Opened(Arc<Opened>),
 }
 
 pub(super) struct MemoryStore(Cache<Key, Entry>);
@@ -30,7 +32,10 @@ impl MemoryStore {
 fn weight(entry: &Entry) -> usize {
     let fixed = OVERHEAD + size_of::<Key>() + size_of::<Entry>();
     match entry {
-        Entry::Identity(_) => fixed,
+        Entry::Identity(_) | Entry::Located(_) => fixed,
+        Entry::Opened(opened) => {
+            fixed + size_of::<Opened>() + (opened.clean.len() + opened.infected.len()) * size_of::<Key>()
+        }
         Entry::Record(record) => {
             let Provenance { backend, version, epoch, .. } = &record.provenance;
             let texts = backend.len() + version.len() + epoch.0.len();
@@ -69,6 +74,42 @@ impl VerdictStore for MemoryStore {
 
     fn put_identity(&self, attachment: Key, identity: Key) -> BoxFuture<'_, ()> {
         self.0.insert(attachment, Entry::Identity(identity));
+        Box::pin(ready(()))
+    }
+
+    fn location(&self, location: Key) -> BoxFuture<'_, Option<Located>> {
+        let found = match self.0.get(&location) {
+            Some(Entry::Located(located)) => Some(located),
+            _ => None,
+        };
+        Box::pin(ready(found))
+    }
+
+    fn put_location(&self, location: Key, located: Located) -> BoxFuture<'_, ()> {
+        self.0.insert(location, Entry::Located(located));
+        Box::pin(ready(()))
+    }
+
+    fn forget_location(&self, location: Key) {
+        self.0.invalidate(&location);
+    }
+
+    fn openings(&self, ciphertext: Key) -> BoxFuture<'_, Option<Opened>> {
+        let found = match self.0.get(&ciphertext) {
+            Some(Entry::Opened(opened)) => Some((*opened).clone()),
+            _ => None,
+        };
+        Box::pin(ready(found))
+    }
+
+    fn add_opening(&self, ciphertext: Key, plaintext: Key, infected: bool) -> BoxFuture<'_, ()> {
+        self.0.entry(ciphertext).and_upsert_with(|entry| {
+            let opened = match entry.map(moka::Entry::into_value) {
+                Some(Entry::Opened(opened)) => Arc::unwrap_or_clone(opened),
+                _ => Opened::default(),
+            };
+            Entry::Opened(Arc::new(opened.with(plaintext, infected)))
+        });
         Box::pin(ready(()))
     }
 

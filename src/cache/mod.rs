@@ -6,6 +6,8 @@
 //! |---|---|
 //! | identity of a plaintext | [`Record`]: facts, verdict, where it came from |
 //! | (ciphertext, key) of an attachment | identity of its plaintext |
+//! | address of a medium | [`Located`]: identity and length of what was there |
+//! | identity of a ciphertext | [`Opened`]: identities of what keys opened it to, if the policy asks for it |
 //!
 //! Keys are HMACs under a secret ([`key::KeyRing`]), so that a store reveals no file hash and no attachment key. Engine
 //! trouble and anything that policy decided are never kept. A record counts only while its engine would say the same
@@ -92,6 +94,42 @@ impl Config {
     }
 }
 
+/// What was found at an address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Located {
+    /// Identity of the bytes.
+    pub identity: Key,
+    /// Their number.
+    pub len: u64,
+}
+
+/// What keys opened a ciphertext to: identities of plaintexts, the newest last.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Opened {
+    /// Those in which nothing was found.
+    pub clean: Vec<Key>,
+    /// Those in which something was found. They have a place of their own, so that no number of others hides one.
+    pub infected: Vec<Key>,
+}
+
+impl Opened {
+    /// Plaintexts of each kind that are remembered of one ciphertext. An honest one has one.
+    const MOST: usize = 4;
+
+    /// Adds what one more key opened it to.
+    #[must_use]
+    pub fn with(mut self, plaintext: Key, infected: bool) -> Self {
+        for known in [&mut self.clean, &mut self.infected] {
+            known.retain(|known| *known != plaintext);
+        }
+        let kind = if infected { &mut self.infected } else { &mut self.clean };
+        let surplus = (kind.len() + 1).saturating_sub(Self::MOST);
+        kind.drain(..surplus);
+        kind.push(plaintext);
+        self
+    }
+}
+
 /// Keeps records and aliases by key. Implementations never make a wrong answer of a failure: they forget.
 pub trait VerdictStore: Send + Sync {
     /// The record of a plaintext.
@@ -105,6 +143,21 @@ pub trait VerdictStore: Send + Sync {
 
     /// Keeps which plaintext an attachment decrypts to.
     fn put_identity(&self, attachment: Key, identity: Key) -> BoxFuture<'_, ()>;
+
+    /// What was found at an address.
+    fn location(&self, location: Key) -> BoxFuture<'_, Option<Located>>;
+
+    /// Keeps what was found at an address.
+    fn put_location(&self, location: Key, located: Located) -> BoxFuture<'_, ()>;
+
+    /// Forgets an address; may happen later.
+    fn forget_location(&self, location: Key);
+
+    /// What keys opened a ciphertext to.
+    fn openings(&self, ciphertext: Key) -> BoxFuture<'_, Option<Opened>>;
+
+    /// Adds to what keys opened a ciphertext to, as [`Opened::with`] and in one step: of two at a time, none is lost.
+    fn add_opening(&self, ciphertext: Key, plaintext: Key, infected: bool) -> BoxFuture<'_, ()>;
 
     /// Entries held, as far as that is known.
     fn entries(&self) -> u64;
@@ -166,5 +219,30 @@ impl VerdictCache {
     /// Keeps which plaintext an attachment decrypts to.
     pub async fn keep_identity(&self, attachment: Key, identity: Key) {
         self.store.put_identity(attachment, identity).await;
+    }
+
+    /// What was found at an address.
+    pub async fn location(&self, location: Key) -> Option<Located> {
+        self.store.location(location).await
+    }
+
+    /// Keeps what was found at an address.
+    pub async fn keep_location(&self, location: Key, located: Located) {
+        self.store.put_location(location, located).await;
+    }
+
+    /// Forgets an address.
+    pub fn forget_location(&self, location: Key) {
+        self.store.forget_location(location);
+    }
+
+    /// What keys opened a ciphertext to.
+    pub async fn openings(&self, ciphertext: Key) -> Option<Opened> {
+        self.store.openings(ciphertext).await
+    }
+
+    /// Keeps that a key opened a ciphertext to a plaintext, and whether something was found in that.
+    pub async fn keep_opening(&self, ciphertext: Key, plaintext: Key, infected: bool) {
+        self.store.add_opening(ciphertext, plaintext, infected).await;
     }
 }

@@ -11,7 +11,10 @@
 //! * One inspection at a time per attachment and per plaintext; it goes on when its client has left.
 //! * Engine trouble is returned, never kept.
 
+mod decrypt;
 mod flight;
+mod known;
+mod openings;
 mod outbreak;
 mod toxic;
 
@@ -22,14 +25,13 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use futures_util::{TryStreamExt, future::ready};
 use prometheus::Registry;
 use serde::Deserialize;
-use sha2::{Digest as _, Sha256};
 use tokio::{sync::Semaphore, task::JoinError, time::Instant};
 use tokio_util::task::TaskTracker;
 
-use self::{flight::Flights, outbreak::Outbreaks, toxic::Toxic};
+pub use self::known::{Known, Location};
+use self::{flight::Flights, known::Changed, openings::Opaque, outbreak::Outbreaks, toxic::Toxic};
 use crate::{
     cache::{
         VerdictCache,
@@ -38,9 +40,9 @@ use crate::{
     crypto::attachment::{AttachmentKey, DecryptError},
     engine::{Engine, EngineError, Scan},
     plaintext::Plaintext,
-    policy::{Decision, Policy},
+    policy::{Access, Decision, Policy},
     sniff,
-    spool::{Digest, Spool, Spooler},
+    spool::{Spool, Spooler},
     verdict::{Provenance, Record},
 };
 
@@ -95,9 +97,22 @@ impl From<JoinError> for InspectError {
     }
 }
 
+/// Which way a body goes.
+#[derive(Clone, Copy, Debug)]
+pub enum Way<'a> {
+    /// To the homeserver.
+    Upload,
+    /// To someone who has this key.
+    Keyed(&'a AttachmentKey),
+    /// To someone of whom no key is known.
+    Keyless,
+}
+
 /// What was found out about a medium, and what to do with it.
 #[derive(Debug)]
 pub struct Inspection {
+    /// What it is called by its content.
+    pub identity: Key,
     /// Facts, verdict and provenance.
     pub record: Arc<Record>,
     /// What the policy says now.
@@ -128,6 +143,8 @@ pub struct Inspector {
     decryptions: Semaphore,
     toxic: Toxic,
     outbreaks: Outbreaks,
+    opaque: Opaque,
+    changed: Changed,
 }
 
 impl Inspector {
@@ -145,25 +162,34 @@ impl Inspector {
             decryptions: Semaphore::new(cores),
             toxic: Toxic::register(config, registry)?,
             outbreaks: Outbreaks::register(config, registry)?,
+            opaque: Opaque::register(registry)?,
+            changed: Changed::register(registry)?,
         }))
     }
 
-    /// Inspects a body as it is, or as `key` opens it.
-    pub async fn inspect(
-        self: &Arc<Self>,
-        body: &Arc<Spool>,
-        key: Option<&AttachmentKey>,
-    ) -> Result<Inspection, InspectError> {
-        let record = match key {
-            None => self.judge_plain(body).await?,
-            Some(key) => self.judge_attachment(body, key).await?,
+    /// Inspects a body as it is, or as its key opens it.
+    pub async fn inspect(self: &Arc<Self>, body: &Arc<Spool>, way: Way<'_>) -> Result<Inspection, InspectError> {
+        let identity = self.stages.keys.plaintext(body.digest());
+        let (record, access) = match way {
+            Way::Upload => (self.judge_plain(identity, body).await?, Access::Upload),
+            Way::Keyed(key) => (self.judge_attachment(identity, body, key).await?, Access::Keyed),
+            Way::Keyless => {
+                let record = self.judge_plain(identity, body).await?;
+                let openings = self.openings(identity, &record.facts).await;
+                (record, Access::Keyless(openings))
+            }
         };
-        let decision = self.stages.policy.decide(&record.facts, &record.verdict);
-        Ok(Inspection { record, decision })
+        let decision = self.decide(&record, access);
+        Ok(Inspection { identity, record, decision })
     }
 
-    async fn judge_plain(self: &Arc<Self>, body: &Arc<Spool>) -> Result<Judgement, InspectError> {
-        let identity = self.stages.keys.plaintext(body.digest());
+    fn decide(&self, record: &Record, access: Access) -> Decision {
+        let decision = self.stages.policy.decide(&record.facts, &record.verdict, access);
+        self.opaque.count(record, access, decision);
+        decision
+    }
+
+    async fn judge_plain(self: &Arc<Self>, identity: Key, body: &Arc<Spool>) -> Result<Judgement, InspectError> {
         match self.current(identity).await {
             Some(record) => Ok(record),
             None => self.scan_once(identity, Plaintext::Held(Arc::clone(body))).await,
@@ -172,6 +198,7 @@ impl Inspector {
 
     async fn judge_attachment(
         self: &Arc<Self>,
+        ciphertext: Key,
         body: &Arc<Spool>,
         key: &AttachmentKey,
     ) -> Result<Judgement, InspectError> {
@@ -180,48 +207,30 @@ impl Inspector {
         if let Some(identity) = self.stages.cache.identity(attachment).await
             && let Some(record) = self.current(identity).await
         {
+            self.opened(ciphertext, key, identity, &record).await;
             return Ok(record);
         }
         let (inspector, body, key) = (Arc::clone(self), Arc::clone(body), key.clone());
-        let work = move || async move { inspector.decrypt_and_judge(attachment, body, key).await };
+        let work = move || async move { inspector.decrypt_and_judge(ciphertext, attachment, body, key).await };
         self.flights.join(attachment, work).await
     }
 
     async fn decrypt_and_judge(
         self: Arc<Self>,
+        ciphertext: Key,
         attachment: Key,
         body: Arc<Spool>,
         key: AttachmentKey,
     ) -> Result<Judgement, InspectError> {
-        let (plaintext, digest) = self.decrypt(body, key).await?;
+        let (plaintext, digest) = self.decrypt(body, key.clone()).await?;
         let identity = self.stages.keys.plaintext(&digest);
         self.stages.cache.keep_identity(attachment, identity).await;
-        match self.current(identity).await {
-            Some(record) => Ok(record),
-            None => self.scan_once(identity, plaintext).await,
-        }
-    }
-
-    /// The plaintext in memory, or, where that has no room, a way to read it, and its digest.
-    async fn decrypt(&self, body: Arc<Spool>, key: AttachmentKey) -> Result<(Plaintext, Digest), InspectError> {
-        let (spooler, ciphertext, opener) = (Arc::clone(&self.stages.spooler), Arc::clone(&body), key.clone());
-        let _turn = self.decryptions.acquire().await.map_err(|_| InspectError::Aborted)?;
-        let hold = move || spooler.hold_in_memory(ciphertext.len(), |file| decrypt_into(file, &ciphertext, &opener));
-        if let Some(spool) = tokio::task::spawn_blocking(hold).await?? {
-            let digest = *spool.digest();
-            return Ok((Plaintext::Held(Arc::new(spool)), digest));
-        }
-        let keystream = Arc::new(move || {
-            let mut decryptor = key.decryptor();
-            Box::new(move |piece: &mut [u8]| decryptor.apply(piece)) as _
-        });
-        let plaintext = Plaintext::Keyed { ciphertext: body, keystream };
-        let hash = |mut hash: Sha256, piece: bytes::Bytes| {
-            hash.update(&piece);
-            ready(Ok(hash))
+        let record = match self.current(identity).await {
+            Some(record) => record,
+            None => self.scan_once(identity, plaintext).await?,
         };
-        let digest = plaintext.stream().try_fold(Sha256::new(), hash).await?.finalize().into();
-        Ok((plaintext, digest))
+        self.opened(ciphertext, &key, identity, &record).await;
+        Ok(record)
     }
 
     async fn scan_once(self: &Arc<Self>, identity: Key, plaintext: Plaintext) -> Result<Judgement, InspectError> {
@@ -260,17 +269,4 @@ impl Inspector {
         let Provenance { epoch, vouch, .. } = &record.provenance;
         !vouch.refutes(&record.verdict) && self.stages.engine.is_current(epoch)
     }
-}
-
-/// Decrypts into a memory file, piece by piece.
-fn decrypt_into(file: &mut impl io::Write, ciphertext: &Spool, key: &AttachmentKey) -> io::Result<Digest> {
-    let (mut decryptor, mut hash, mut at) = (key.decryptor(), Sha256::new(), 0);
-    while at < ciphertext.len() {
-        let mut piece = ciphertext.read_piece_blocking(at)?;
-        decryptor.apply(&mut piece);
-        hash.update(&piece);
-        file.write_all(&piece)?;
-        at += piece.len() as u64;
-    }
-    Ok(hash.finalize().into())
 }

@@ -97,7 +97,7 @@ mod tests {
     use super::*;
     use crate::cache::key::KeyRing;
 
-    const FACTS: Facts = Facts { size: 1, detected_type: None, container: false };
+    const FACTS: Facts = Facts { size: 1, detected_type: None, container: false, opaque: false };
 
     fn failed(blame: u32) -> EngineError {
         EngineError::Failed { backend: String::new(), why: String::new(), blame }

@@ -18,11 +18,38 @@ use crate::{
 pub struct Config {
     /// Directory of rule files. The shipped default policy applies if it does not exist.
     pub dir: PathBuf,
+    /// What becomes of ciphertext that is asked for without its key.
+    pub opaque_media: OpaqueMedia,
+}
+
+/// `policy.opaque_media` of the configuration: what becomes of media that look like noise on routes where no key is
+/// given. An engine finds nothing in ciphertext, so its verdict there means nothing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OpaqueMedia {
+    /// Let it pass, and count it. Clients that decrypt what they fetch here are protected by nothing but themselves.
+    #[default]
+    Allow,
+    /// Refuse it: encrypted media is had through the scanner's routes, or not at all. Uploads stay open. Other homeservers
+    /// are refused as well, and their users have no scanner of ours: encrypted media stays at home.
+    Deny,
+    /// Refuse it until someone had it scanned with a key that opened it to something recognisable and clean, and for as
+    /// long as no key opened it to anything else.
+    ///
+    /// This keeps an attachment from being fetched past a scanner that knows it to be infected, and has every attachment
+    /// scanned by someone first. It does **not** prove that the next reader will see what was scanned: the hash of an
+    /// attachment covers neither key nor counter, so whoever made the ciphertext can have a harmless plaintext scanned
+    /// and send another key to the victim. And a key that opens ciphertext to the first bytes of a known format can be
+    /// found by trying some thousands to billions. Only the scanner's routes judge what the reader will see. A
+    /// plaintext that looks like noise itself, or a counter that does not begin at zero as with some old clients, opens
+    /// nothing: such ciphertext stays refused here. And whoever made a ciphertext can close it for all, by a key that opens
+    /// it to something infected. Other homeservers are held to the same.
+    RequireScanned,
 }
 
 impl Default for Config {
     fn default() -> Self {
-        Self { dir: "/etc/lazaret/policies".into() }
+        Self { dir: "/etc/lazaret/policies".into(), opaque_media: OpaqueMedia::default() }
     }
 }
 
@@ -37,6 +64,28 @@ pub enum PolicyError {
     /// The directory cannot be read.
     #[error("cannot read policy.dir {0}")]
     Read(PathBuf, #[source] io::Error),
+}
+
+/// How a medium is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// It goes to the homeserver.
+    Upload,
+    /// What is judged is what a key opened it to.
+    Keyed,
+    /// No key is given.
+    Keyless(Openings),
+}
+
+/// What those who had keys to a medium found in it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Openings {
+    /// Nobody had it scanned, or nobody remembers.
+    Unknown,
+    /// Nothing that would be refused.
+    Clean,
+    /// Something infected, with one key or other.
+    Infected,
 }
 
 /// What to do with a medium.
@@ -59,18 +108,23 @@ pub enum Refusal {
     Opaque,
     /// It is larger than can be scanned.
     Oversize,
+    /// It is ciphertext that was not scanned with its key.
+    Unscanned,
 }
 
 /// The policy in force.
 #[derive(Debug)]
-pub struct Policy(());
+pub struct Policy {
+    opaque_media: OpaqueMedia,
+}
 
 impl Policy {
     /// Loads the policy. A directory with rule files is an error, since rules that are silently ignored would let pass
     /// what their author meant to stop.
     pub fn load(config: &Config) -> Result<Self, PolicyError> {
+        let policy = Self { opaque_media: config.opaque_media };
         let entries = match std::fs::read_dir(&config.dir) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Self(())),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(policy),
             other => other.map_err(|error| PolicyError::Read(config.dir.clone(), error))?,
         };
         for entry in entries {
@@ -79,7 +133,7 @@ impl Policy {
                 return Err(PolicyError::RuleFile(path));
             }
         }
-        Ok(Self(()))
+        Ok(policy)
     }
 
     /// What an engine must name for the policy to mean what it says: whoever refuses the incomplete and the opaque relies
@@ -88,13 +142,29 @@ impl Policy {
         Heuristics { limits: true, encrypted: true, macros: false }
     }
 
+    /// True if it makes a difference what keys opened a medium to.
+    pub fn asks_for_openings(&self) -> bool {
+        self.opaque_media == OpaqueMedia::RequireScanned
+    }
+
     /// Decides.
-    pub fn decide(&self, _facts: &Facts, verdict: &Verdict) -> Decision {
-        match verdict {
-            Verdict::Clean(_) => Decision::Allow,
-            Verdict::Infected { .. } => Decision::Block(Refusal::Infected),
-            Verdict::Incomplete { .. } => Decision::Block(Refusal::Incomplete),
-            Verdict::Opaque { .. } => Decision::Block(Refusal::Opaque),
+    pub fn decide(&self, facts: &Facts, verdict: &Verdict, access: Access) -> Decision {
+        match (verdict, access) {
+            (Verdict::Clean(_), Access::Keyless(openings)) if facts.opaque => self.decide_opaque(openings),
+            (Verdict::Clean(_), _) => Decision::Allow,
+            (Verdict::Infected { .. }, _) => Decision::Block(Refusal::Infected),
+            (Verdict::Incomplete { .. }, _) => Decision::Block(Refusal::Incomplete),
+            (Verdict::Opaque { .. }, _) => Decision::Block(Refusal::Opaque),
+        }
+    }
+
+    fn decide_opaque(&self, openings: Openings) -> Decision {
+        match (self.opaque_media, openings) {
+            (OpaqueMedia::Allow, _) | (OpaqueMedia::RequireScanned, Openings::Clean) => Decision::Allow,
+            (OpaqueMedia::RequireScanned, Openings::Infected) => Decision::Block(Refusal::Infected),
+            (OpaqueMedia::Deny, _) | (OpaqueMedia::RequireScanned, Openings::Unknown) => {
+                Decision::Block(Refusal::Unscanned)
+            }
         }
     }
 }
@@ -107,22 +177,46 @@ mod tests {
     #[test]
     fn only_clean_passes() {
         let dir = tempfile::tempdir().unwrap();
-        let policy = Policy::load(&Config { dir: dir.path().join("absent") }).unwrap();
-        let facts = Facts { size: 1, detected_type: None, container: false };
+        let policy = Policy::load(&Config { dir: dir.path().join("absent"), ..Config::default() }).unwrap();
+        let facts = Facts { size: 1, detected_type: None, container: false, opaque: true };
         let found = Detection("X".to_owned());
         for (verdict, refusal) in [
             (Verdict::Infected { detection: found.clone() }, Refusal::Infected),
             (Verdict::Incomplete { why: found.clone() }, Refusal::Incomplete),
             (Verdict::Opaque { why: found }, Refusal::Opaque),
         ] {
-            assert_eq!(policy.decide(&facts, &verdict), Decision::Block(refusal));
+            for access in [Access::Upload, Access::Keyed, Access::Keyless(Openings::Clean)] {
+                assert_eq!(policy.decide(&facts, &verdict, access), Decision::Block(refusal));
+            }
+        }
+    }
+
+    #[test]
+    #[expect(clippy::disallowed_methods, reason = "what an engine would say of noise")]
+    fn ciphertext_without_a_key_is_decided_by_what_keys_opened_it_to() {
+        let (allowed, refused) = (Decision::Allow, Decision::Block(Refusal::Unscanned));
+        let noise = Facts { size: 1, detected_type: None, container: false, opaque: true };
+        let clean = Verdict::Clean(crate::verdict::Clean::attest());
+        for (opaque_media, expected) in [
+            (OpaqueMedia::Allow, [allowed, allowed, allowed]),
+            (OpaqueMedia::Deny, [refused, refused, refused]),
+            (OpaqueMedia::RequireScanned, [refused, allowed, Decision::Block(Refusal::Infected)]),
+        ] {
+            let policy = Policy { opaque_media };
+            let openings = [Openings::Unknown, Openings::Clean, Openings::Infected];
+            assert_eq!(openings.map(|openings| policy.decide(&noise, &clean, Access::Keyless(openings))), expected);
+            for access in [Access::Upload, Access::Keyed] {
+                assert_eq!(policy.decide(&noise, &clean, access), allowed, "{opaque_media:?} {access:?}");
+            }
+            let text = Facts { opaque: false, ..noise.clone() };
+            assert_eq!(policy.decide(&text, &clean, Access::Keyless(Openings::Unknown)), allowed);
         }
     }
 
     #[test]
     fn rule_files_are_not_ignored_in_silence() {
         let dir = tempfile::tempdir().unwrap();
-        let config = Config { dir: dir.path().to_owned() };
+        let config = Config { dir: dir.path().to_owned(), ..Config::default() };
         assert!(Policy::load(&config).is_ok(), "an empty directory holds no rules");
         std::fs::write(dir.path().join("strict.yaml"), "rules: []").unwrap();
         let error = Policy::load(&config).unwrap_err().to_string();

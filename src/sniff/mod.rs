@@ -1,5 +1,7 @@
 //! What leading bytes tell. Never fails: unknown is a fact.
 
+mod noise;
+
 use infer::MatcherType;
 
 use crate::facts::Facts;
@@ -11,7 +13,8 @@ pub const HEAD: usize = 8 * 1024;
 pub fn examine(head: &[u8], size: u64) -> Facts {
     let kind = infer::get(head);
     let container = kind.is_some_and(|kind| is_container(kind.matcher_type()));
-    Facts { size, detected_type: kind.map(|kind| kind.mime_type()), container }
+    let opaque = kind.is_none() && noise::is_noise(head, size);
+    Facts { size, detected_type: kind.map(|kind| kind.mime_type()), container, opaque }
 }
 
 fn is_container(group: MatcherType) -> bool {
@@ -26,7 +29,8 @@ mod tests {
     fn known_types_are_named_and_noise_is_unknown() {
         assert_eq!(examine(b"\x89PNG\r\n\x1a\n....", 12).detected_type, Some("image/png"));
         assert_eq!(examine(b"%PDF-1.7", 8).detected_type, Some("application/pdf"));
-        assert_eq!(examine(&[0xd1, 0x57, 0x02, 0x9c], 4), Facts { size: 4, detected_type: None, container: false });
+        let noise = Facts { size: 4, detected_type: None, container: false, opaque: true };
+        assert_eq!(examine(&[0xd1, 0x57, 0x02, 0x9c], 4), noise);
         assert_eq!(examine(b"", 0).detected_type, None);
     }
 
@@ -35,5 +39,14 @@ mod tests {
         assert!(examine(b"PK\x03\x04\x14\0\0\0\x08\0", 10).container);
         assert!(examine(b"\x1f\x8b\x08\0\0\0\0\0", 8).container);
         assert!(!examine(b"\x89PNG\r\n\x1a\n....", 12).container);
+    }
+
+    #[test]
+    fn what_is_known_or_readable_or_not_there_is_not_opaque() {
+        let noise: Vec<u8> = (0..=u8::MAX).collect();
+        assert!(examine(&noise, 256).opaque);
+        for bytes in [[b"\x89PNG\r\n\x1a\n", &noise[..]].concat(), b"to whom it may concern".to_vec(), Vec::new()] {
+            assert!(!examine(&bytes, bytes.len() as u64).opaque, "{}", bytes.escape_ascii());
+        }
     }
 }

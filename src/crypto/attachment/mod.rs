@@ -139,6 +139,12 @@ impl AttachmentKey {
         Decryptor(Ctr128BE::new((&*self.key).into(), (&*self.iv).into()))
     }
 
+    /// True if the counter begins at zero below a random half, as all clients have it begin today. Whoever may choose all
+    /// of it can have any ciphertext begin as they like.
+    pub fn counts_from_zero(&self) -> bool {
+        self.iv[8..].iter().all(|byte| *byte == 0)
+    }
+
     /// Key and initial counter, from which the cache derives the name of (ciphertext, key).
     pub fn material(&self) -> Zeroizing<[u8; 48]> {
         let mut all = Zeroizing::new([0; 48]);

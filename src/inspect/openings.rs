@@ -1,0 +1,80 @@
+//! Ciphertext on routes without a key: what is known of it from those who had its keys.
+//!
+//! Ciphertext always scans clean, and no key comes with a keyless request. If the policy wants it (`opaque_media:
+//! require_scanned`), it is remembered to which plaintexts a ciphertext was opened by those who asked with keys. What that
+//! promises, and what not, is written down at [`OpaqueMedia::RequireScanned`](crate::policy::OpaqueMedia).
+
+use prometheus::{IntCounterVec, Opts, Registry};
+
+use super::Inspector;
+pub(super) use crate::policy::Openings;
+use crate::{
+    cache::key::Key,
+    crypto::attachment::AttachmentKey,
+    facts::Facts,
+    policy::{Access, Decision},
+    verdict::{Record, Verdict},
+};
+
+/// Counts what nobody could judge.
+pub(super) struct Opaque(IntCounterVec);
+
+impl Opaque {
+    pub(super) fn register(registry: &Registry) -> prometheus::Result<Self> {
+        let opts = Opts::new("lazaret_opaque_media_total", "Ciphertext asked for without its key, by decision.");
+        let counter = IntCounterVec::new(opts, &["decision"])?;
+        for decision in ["allowed", "refused"] {
+            counter.with_label_values(&[decision]);
+        }
+        registry.register(Box::new(counter.clone()))?;
+        Ok(Self(counter))
+    }
+
+    pub(super) fn count(&self, record: &Record, access: Access, decision: Decision) {
+        if record.facts.opaque && matches!((access, &record.verdict), (Access::Keyless(_), Verdict::Clean(_))) {
+            let decision = if decision == Decision::Allow { "allowed" } else { "refused" };
+            self.0.with_label_values(&[decision]).inc();
+        }
+    }
+}
+
+impl Inspector {
+    /// Remembers that someone's key opened a ciphertext to a plaintext. A key that leads to noise may be a wrong one, and
+    /// one with a counter of its maker's choice can lead to the beginning of anything: they say nothing.
+    pub(super) async fn opened(&self, ciphertext: Key, key: &AttachmentKey, plaintext: Key, record: &Record) {
+        let infected = record.verdict.is_infected();
+        let tells = infected || (!record.facts.opaque && key.counts_from_zero());
+        if self.stages.policy.asks_for_openings() && tells {
+            let name = self.stages.keys.openings(ciphertext);
+            self.stages.cache.keep_opening(name, plaintext, infected).await;
+        }
+    }
+
+    /// What those who had keys found in a medium.
+    pub(super) async fn openings(&self, ciphertext: Key, facts: &Facts) -> Openings {
+        if !(self.stages.policy.asks_for_openings() && facts.opaque) {
+            return Openings::Unknown;
+        }
+        let Some(opened) = self.stages.cache.openings(self.stages.keys.openings(ciphertext)).await else {
+            return Openings::Unknown;
+        };
+        let mut openings = Openings::Unknown;
+        for plaintext in opened.clean {
+            let Some(record) = self.current(plaintext).await else { continue };
+            let passes = self.stages.policy.decide(&record.facts, &record.verdict, Access::Keyed) == Decision::Allow;
+            openings = match openings {
+                _ if record.verdict.is_infected() => return Openings::Infected,
+                Openings::Unknown if passes => Openings::Clean,
+                before => before,
+            };
+        }
+        for plaintext in opened.infected {
+            // Only a newer verdict on the same bytes takes it back.
+            let record = self.current(plaintext).await;
+            if record.is_none_or(|record| record.verdict.is_infected()) {
+                return Openings::Infected;
+            }
+        }
+        openings
+    }
+}
