@@ -17,13 +17,14 @@ use crate::{
     policy::Policy,
     spool::Spooler,
     telemetry,
-    upstream::Upstream,
+    upstream::{Upstream, redirect::Follower},
 };
 
 /// A Lazaret that has bound its addresses and is about to serve.
 pub struct App {
     public: TcpListener,
     admin: TcpListener,
+    tls: Option<http::Tls>,
     context: Arc<http::Context>,
     engine: Arc<dyn Engine>,
     registry: prometheus::Registry,
@@ -46,6 +47,7 @@ impl App {
         let engine: Arc<dyn Engine> = Arc::new(clamd);
         let url = config.homeserver.url.clone().context("homeserver.url is not set")?;
         let upstream = Upstream::new(url, &config.homeserver, &registry)?;
+        let follower = Follower::new(&config.redirects, config.homeserver.timeouts.connect, &registry)?;
         let stages = Stages {
             engine: Arc::clone(&engine),
             cache: VerdictCache::new(&config.cache, &registry)?,
@@ -61,6 +63,9 @@ impl App {
             inspector: Inspector::new(stages, &config.inspect, lifecycle.tasks().clone(), &registry)?,
             spooler,
             envelope,
+            follower,
+            native: config.native,
+            arrivals: http::Arrivals::default(),
             trusted: config.trusted_proxies,
             bounds,
             metrics: http::Metrics::register(&registry)?,
@@ -68,6 +73,7 @@ impl App {
         Ok(Self {
             public: bind("listen", config.listen).await?,
             admin: bind("admin.listen", config.admin.listen).await?,
+            tls: http::Tls::load(&config.tls, &registry)?,
             context: Arc::new(context),
             engine,
             registry,
@@ -89,12 +95,12 @@ impl App {
     /// Serves until a first message on `stops` (or until its senders are gone), then drains; a second one, or the
     /// deadline, ends the drain. True if nothing failed and nothing was cut off.
     pub async fn run(self, mut stops: mpsc::Receiver<()>) -> bool {
-        let Self { public, admin, context, engine, registry, lifecycle, shutdown } = self;
+        let Self { public, admin, tls, context, engine, registry, lifecycle, shutdown } = self;
         let health = admin::Context { engine: Arc::clone(&engine), lifecycle: lifecycle.clone(), registry };
         let stopped = lifecycle.dropping().clone();
         let mut parts = JoinSet::new();
         parts.spawn(admin::serve(admin, health));
-        parts.spawn(http::serve(public, context, lifecycle.clone()));
+        parts.spawn(http::serve(public, tls, context, lifecycle.clone()));
         parts.spawn(async move { engine.watch(stopped).await });
         let failed = tokio::select! {
             _ = stops.recv() => false,

@@ -14,7 +14,9 @@
 //! 1. [`http::route`] classifies the raw path. What is not media is passed through untouched; what only looks like
 //!    media is refused.
 //! 2. The request goes to the homeserver ([`upstream`]) with the caller's own credentials. Only its 200 goes on.
-//! 3. The body is written to a [`spool`] and hashed on the way. Nothing is released yet.
+//! 3. The body is written to a [`spool`] and hashed on the way. Nothing is released yet. Where the address is known to have
+//!    led to bytes that may pass, they are streamed instead, and [`body::held_back`] keeps their end until their hash
+//!    is the one that was judged.
 //! 4. [`inspect`] knows the order from here: an attachment is checked and decrypted ([`crypto`]), the [`cache`] is asked
 //!    by content, an [`engine`] looks at what is not known, [`sniff`] says what else there is to know, and [`policy`]
 //!    decides.
@@ -39,10 +41,10 @@
 //!
 //! 1. **Clean is unforgeable.** [`verdict::Clean`] has a private field and one constructor, called in one place:
 //!    where clamd's reply equals its exact clean form (`engine::clamd::protocol`). `.clippy.toml` forbids other calls.
-//! 2. **A verdict belongs to bytes, never to an address.** [`cache::key`] makes keys of digests only; no address is ever
-//!    looked up.
-//! 3. **Access is the homeserver's.** Handlers fetch before they inspect, on every request; nothing is served from
-//!    anything but the body that the homeserver just gave to this caller.
+//! 2. **A verdict belongs to bytes, never to an address.** Records are kept under names of digests ([`cache::key`]). An
+//!    address leads to what is expected there ([`inspect::Known`]), which whoever serves by it compares with what comes.
+//! 3. **Access is the homeserver's.** Handlers ask it on every request, with the caller's own credentials, and look nothing
+//!    up before its 200. What several were given at once may be one body (`http::arrivals`), never one permission.
 //! 4. **A keyed clean verdict unlocks nothing else.** The name of an attachment is made of ciphertext, key and counter
 //!    ([`cache::key::KeyRing::attachment`]) and leads to the identity of that very plaintext.
 //! 5. **Plaintext of an attachment never touches a disk.** It is held in a sealed memory file
@@ -50,7 +52,9 @@
 //!    Keys are wiped by us when done with, and print nothing ([`crypto::attachment::AttachmentKey`]); buffers of the HTTP
 //!    library that a key went through are not.
 //! 6. **Bounded by configuration.** [`limits`] has the budgets; whoever takes bytes, slots or places holds a guard.
-//! 7. **One request line.** The string that was classified is the string that is sent (`http::service`).
+//! 7. **One request line.** The string that was classified is the string that is sent (`http::service`), but for
+//!    `allow_redirect=false` on legacy reads; and a head that others could read differently is refused by its raw bytes
+//!    (`http::watch`).
 //! 8. **Cannot scan is not infected.** [`engine::EngineError`] is no verdict; it cannot be stored and is answered as
 //!    "try again later".
 

@@ -11,7 +11,7 @@ use crate::{
     app::App,
     config::{self, Config, ConfigError},
     crypto::envelope::{EnvelopeKey, SecretError},
-    lifecycle,
+    http, lifecycle,
     policy::Policy,
     telemetry, upstream,
 };
@@ -108,8 +108,11 @@ fn check(args: &ConfigArgs) -> anyhow::Result<ExitCode> {
     let config = args.load()?;
     Policy::load(&config.policy)?;
     upstream::check(&config.homeserver)?;
+    upstream::redirect::check(&config.redirects)?;
+    let expired = http::tls::check(&config.tls)?;
     let secret = &config.crypto.request_secret_path;
     let mut notes = config.warnings();
+    notes.extend(expired);
     match EnvelopeKey::load(secret) {
         Ok(_) => (),
         Err(SecretError::Read(_, error)) if error.kind() == std::io::ErrorKind::NotFound => {

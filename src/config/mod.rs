@@ -26,10 +26,16 @@ pub struct Config {
     pub listen: SocketAddr,
     /// Networks of front proxies whose `X-Forwarded-*` headers are believed.
     pub trusted_proxies: http::TrustedProxies,
+    /// TLS on the public side.
+    pub tls: http::tls::Config,
     /// The operators' side.
     pub admin: admin::Config,
     /// The homeserver behind us.
     pub homeserver: upstream::Config,
+    /// The homeserver's own media routes.
+    pub native: http::native::Config,
+    /// Where its redirects may lead.
+    pub redirects: upstream::redirect::Config,
     /// The antivirus engine.
     pub clamd: clamd::Config,
     /// The order of stages.
@@ -55,8 +61,11 @@ impl Default for Config {
         Self {
             listen: http::DEFAULT_LISTEN,
             trusted_proxies: http::TrustedProxies::default(),
+            tls: http::tls::Config::default(),
             admin: admin::Config::default(),
             homeserver: upstream::Config::default(),
+            native: http::native::Config::default(),
+            redirects: upstream::redirect::Config::default(),
             clamd: clamd::Config::default(),
             inspect: inspect::Config::default(),
             cache: cache::Config::default(),
@@ -86,6 +95,11 @@ impl Config {
              Write `homeserver: {url: \"http://127.0.0.1:8008\"}` or set LAZARET__HOMESERVER__URL",
         );
         expect(!clamd.backends.is_empty(), "clamd.backends is empty; without an engine nothing can pass");
+        expect(
+            self.tls.certificate.is_some() == self.tls.key.is_some(),
+            "tls.certificate and tls.key need each other; for plain HTTP leave both out",
+        );
+        expect(!self.tls.reload_interval.is_zero(), "tls.reload_interval is 0; files would be read all the time");
         expect(limits.max_media_bytes.as_u64() > 0, "limits.max_media_bytes is 0; no medium could pass");
         expect(!limits.stall_timeout.is_zero(), "limits.stall_timeout is 0; every transfer would be cut");
         expect(!limits.head_timeout.is_zero(), "limits.head_timeout is 0; every request would be cut");
@@ -93,6 +107,12 @@ impl Config {
         expect(!clamd.probe_interval.is_zero(), "clamd.probe_interval is 0; clamd would do nothing but canaries");
         expect(!clamd.probe_timeout.is_zero(), "clamd.probe_timeout is 0; no canary could pass");
         expect(!self.homeserver.timeouts.media.is_zero(), "homeserver.timeouts.media is 0; no medium could be fetched");
+        expect(!self.redirects.timeout.is_zero(), "redirects.timeout is 0; no redirect could be followed");
+        expect(!self.native.upload_timeout.is_zero(), "native.upload_timeout is 0; no upload could pass");
+        expect(
+            !self.native.federation_timeout.is_zero(),
+            "native.federation_timeout is 0; no homeserver would get media",
+        );
         let permits = tokio::sync::Semaphore::MAX_PERMITS;
         let counts = [limits.max_media_requests, limits.max_connections];
         expect(counts.iter().all(|count| count.get() <= permits), "a limit on numbers is larger than can be counted");
@@ -107,13 +127,18 @@ impl Config {
             clamd.max_backoff,
             clamd.reload_settle,
             self.inspect.toxic_ttl,
+            self.tls.reload_interval,
             self.homeserver.timeouts.connect,
             self.homeserver.timeouts.media,
+            self.redirects.timeout,
+            self.native.upload_timeout,
+            self.native.federation_timeout,
             self.shutdown.delay,
             self.shutdown.deadline,
         ];
         expect(durations.iter().all(|time| *time <= LONGEST), "a timeout is longer than a day");
-        expect(self.cache.ttl <= 365 * LONGEST, "cache.ttl is longer than a year");
+        let ages = [self.cache.ttl, self.native.max_age];
+        expect(ages.iter().all(|age| *age <= 365 * LONGEST), "cache.ttl or native.max_age is longer than a year");
         let room = self.spool.max_bytes.as_u64() >= limits.max_media_bytes.as_u64();
         expect(room, "spool.max_bytes is less than limits.max_media_bytes; the largest allowed medium would not fit");
         problems

@@ -64,6 +64,11 @@ fn a_wrong_value_is_named_with_its_place() {
             "FILE:2:14: clamd.backends[0]: `/run/clamd.ctl` is no clamd address",
         ),
         ("homeserver: {url: 127.0.0.1:8008}\n", "FILE:1:13: homeserver: `127.0.0.1:8008` is no base URL"),
+        (
+            "redirects: {hosts: [cdn.example.org, \"https://cdn.example.org/\"]}\n",
+            "FILE:1:20: redirects.hosts: `https://cdn.example.org/` is no host; write cdn.example.org",
+        ),
+        ("redirects: {private_networks: [10.0.0.0]}\n", "FILE:1:32: redirects.private_networks[0]: "),
         ("cache: {store: dsk}\n", "FILE:1:16: cache.store: unknown variant `dsk`; did you mean `disk`?"),
         ("log: {level: \"lazaret=loud\"}\n", "FILE:1:6: log: "),
         ("limits: {a: \"b\n", "FILE:"),
@@ -108,10 +113,22 @@ fn the_one_setting_without_a_default_is_named() {
 
 #[test]
 fn settings_that_cannot_work_are_all_named() {
-    let error = with("clamd: {backends: [], scan_timeout: 0s}\nspool: {max_bytes: 1MiB}\n", &[URL]).unwrap_err();
-    for key in ["clamd.backends", "clamd.scan_timeout", "spool.max_bytes"] {
+    let error =
+        with("clamd: {backends: [], scan_timeout: 0s}\nspool: {max_bytes: 1MiB}\nredirects: {timeout: 0s}\n", &[URL])
+            .unwrap_err();
+    for key in ["clamd.backends", "clamd.scan_timeout", "spool.max_bytes", "redirects.timeout"] {
         assert!(error.contains(key), "{error}");
     }
+}
+
+#[test]
+fn a_certificate_needs_a_key_and_the_other_way_round() {
+    for one in ["certificate: /c", "key: /k"] {
+        let error = with(&format!("tls: {{{one}}}\n"), &[URL]).unwrap_err();
+        assert!(error.contains("tls.certificate and tls.key need each other"), "{error}");
+    }
+    assert!(with("tls: {certificate: /c, key: /k}\n", &[URL]).is_ok());
+    assert!(with("tls: {reload_interval: 0s}\n", &[URL]).unwrap_err().contains("tls.reload_interval is 0"));
 }
 
 #[test]
@@ -121,5 +138,5 @@ fn the_example_shows_every_setting_with_its_default() {
     assert_eq!(config, Config { homeserver: config.homeserver.clone(), ..Config::default() });
     assert_eq!(config.homeserver.timeouts, upstream::Timeouts::default());
     let keys: serde_yaml::Value = serde_yaml::from_str(text).unwrap();
-    assert_eq!(keys.as_mapping().unwrap().len(), 13, "no section is left out");
+    assert_eq!(keys.as_mapping().unwrap().len(), 16, "no section is left out");
 }

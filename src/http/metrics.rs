@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use prometheus::{HistogramVec, IntCounterVec, IntGauge, Opts, Registry, histogram_opts};
+use prometheus::{HistogramVec, IntCounter, IntCounterVec, IntGauge, Opts, Registry, histogram_opts};
 
 /// From the cached answer of a small picture to the first scan of a large archive.
 const DURATIONS: &[f64] =
@@ -42,8 +42,9 @@ impl Metrics {
         Ok(metrics)
     }
 
-    pub(super) fn took_in(&self, direction: &str, bytes: u64) {
-        self.bytes.with_label_values(&[direction]).inc_by(bytes);
+    /// Counts the bytes of bodies in this direction.
+    pub(super) fn taken_in(&self, direction: &str) -> IntCounter {
+        self.bytes.with_label_values(&[direction])
     }
 
     /// Begins to count a request; it is counted when the guard goes, whatever made it go.

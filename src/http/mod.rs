@@ -1,14 +1,23 @@
 //! The public side: native Matrix routes and the scanner API on one listener.
 
 mod activity;
+mod arrivals;
+mod dispatch;
 mod error;
 mod handlers;
+mod hygiene;
 mod metrics;
+pub mod native;
+mod places;
+pub mod prefix;
 mod respond;
 pub mod route;
 mod server;
 mod service;
 mod surface;
+pub mod tls;
+pub mod validators;
+mod watch;
 
 use std::{net::SocketAddr, num::NonZeroUsize, sync::Arc, time::Duration};
 
@@ -17,8 +26,15 @@ use prometheus::{PullingGauge, Registry};
 use serde::Deserialize;
 use tokio::sync::Semaphore;
 
-pub use self::{metrics::Metrics, server::serve};
-use crate::{crypto::envelope::EnvelopeKey, inspect::Inspector, limits, spool::Spooler, upstream::Upstream};
+use self::places::Places;
+pub use self::{arrivals::Arrivals, metrics::Metrics, server::serve, tls::Tls};
+use crate::{
+    crypto::envelope::EnvelopeKey,
+    inspect::Inspector,
+    limits,
+    spool::Spooler,
+    upstream::{Upstream, redirect::Follower},
+};
 
 /// Default of the `listen` key of the configuration.
 pub const DEFAULT_LISTEN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 8090);
@@ -45,6 +61,12 @@ pub struct Context {
     pub spooler: Arc<Spooler>,
     /// Opens encrypted request bodies.
     pub envelope: EnvelopeKey,
+    /// Follows redirects to where the homeserver keeps media.
+    pub follower: Follower,
+    /// What is open, and how it answers.
+    pub native: native::Config,
+    /// Media on their way in.
+    pub arrivals: Arrivals,
     /// Front proxies.
     pub trusted: TrustedProxies,
     /// Bounds.
@@ -58,7 +80,7 @@ pub struct Bounds {
     max_media_bytes: u64,
     stall: Duration,
     head: Duration,
-    requests: Arc<Semaphore>,
+    places: Places,
     connections: Arc<Semaphore>,
 }
 
@@ -69,7 +91,7 @@ impl Bounds {
             max_media_bytes: limits.max_media_bytes.as_u64(),
             stall: limits.stall_timeout,
             head: limits.head_timeout,
-            requests: Arc::new(Semaphore::new(limits.max_media_requests.get())),
+            places: Places::new(limits),
             connections: Arc::new(Semaphore::new(limits.max_connections.get())),
         }
     }
@@ -82,7 +104,7 @@ impl Bounds {
             registry.register(Box::new(PullingGauge::new(name, help, Box::new(taken))?))
         };
         let help = "Requests on scanned routes, until their answer was sent.";
-        gauge("lazaret_media_requests", help, &self.requests, limits.max_media_requests)?;
+        gauge("lazaret_media_requests", help, self.places.all(), limits.max_media_requests)?;
         gauge("lazaret_connections", "Open connections of clients.", &self.connections, limits.max_connections)
     }
 }

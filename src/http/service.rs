@@ -1,63 +1,89 @@
-//! One request from head to head: hygiene, route, a place among the others, handler, outcome.
+//! One request from head to head: route, hygiene, dispatch, outcome, delivery.
 
-use std::{convert::Infallible, net::IpAddr, sync::Arc};
+use std::{convert::Infallible, sync::Arc, time::Duration};
 
-use http::{
-    Request, Response, Uri, Version,
-    header::{CONTENT_LENGTH, HOST},
-    request::Parts,
-    uri::PathAndQuery,
-};
-use hyper::body::Incoming;
+use http::{Method, Request, Response, Version};
+use hyper::body::{Body as _, Incoming};
 use tracing::Instrument;
 use ulid::Ulid;
 
 use super::{
     Context,
     activity::Busy,
-    error::ApiError,
-    handlers::{self, Handled},
+    dispatch::{Peer, dispatch},
+    hygiene,
     metrics::InFlight,
-    respond,
+    native::RefusalStyle,
     route::{self, Route},
     surface::Surface,
+    watch::Head,
 };
-use crate::{
-    body::{self, Body},
-    upstream::headers::{Client, set_forwarded, set_host, strip_hop_by_hop},
-};
+use crate::body::{self, Body};
 
-/// Answers one request.
+/// Answers one request. `head` is its raw head, if it came over HTTP/1 and was seen.
 pub(super) async fn answer(
     context: Arc<Context>,
-    peer: IpAddr,
+    peer: Peer,
     busy: Busy,
+    head: Option<Head>,
     request: Request<Incoming>,
 ) -> Result<Response<Body>, Infallible> {
-    let route = route::classify(request.method(), request.uri().path());
+    let route = route::classify(&context.native, request.method(), request.uri().path());
     let span = tracing::info_span!("request", id = %Ulid::generate(), route = route.name());
-    let (is_head, is_http2) = (request.method() == http::Method::HEAD, request.version() == Version::HTTP_2);
-    let stall = context.bounds.stall;
-    let (metrics, surface) = (Arc::clone(&context), Surface::of(request.uri().path()));
+    let delivery = Delivery {
+        is_head: request.method() == Method::HEAD,
+        is_http2: request.version() == Version::HTTP_2,
+        is_medium: route.is_inspected(),
+        stall: context.bounds.stall,
+    };
+    let surface = match route.is_of_homeserver(request.uri().query()) {
+        true => Surface::Federation,
+        false => Surface::of(request.uri().path()),
+    };
+    let style = refusal_style(&route, context.native.refusal);
     let answering = async {
-        let mut in_flight = metrics.metrics.begin(route.name());
-        let inspected = route.is_inspected();
-        let (response, outcome) = match dispatch(context, peer, request, route).await {
+        let mut in_flight = context.metrics.begin(route.name());
+        let handled = match hygiene::check(&request, &route, head.as_ref()) {
+            Ok(()) => dispatch(&context, peer, request, route).await,
+            Err(error) => Err(error),
+        };
+        let (response, outcome) = match handled {
             Ok(handled) => handled,
             Err(error) => {
                 let outcome = error.outcome();
-                (error.into_response(surface), outcome)
+                (error.into_response(surface, style), outcome)
             }
         };
-        // HTTP/2 would send it; and what we say of a refusal is a body like any other.
-        let response = if is_head { response.map(|_| body::empty()) } else { response };
-        let response = response.map(|body| body::holding(body, busy));
-        let response = if is_http2 { response.map(|body| body::leased(body, stall)) } else { response };
+        let response = response.map(|body| deliver(body, &delivery, busy));
         in_flight.outcome = outcome;
-        log(&in_flight, &response, inspected);
+        log(&in_flight, &response, delivery.is_medium);
         Ok(response)
     };
     answering.instrument(span).await
+}
+
+/// How an answer goes out.
+struct Delivery {
+    is_head: bool,
+    is_http2: bool,
+    is_medium: bool,
+    stall: Duration,
+}
+
+/// The body as it is sent, keeping the connection busy until its end.
+fn deliver(body: Body, delivery: &Delivery, busy: Busy) -> Body {
+    // HTTP/2 would send it; and what we say of a refusal is a body like any other.
+    let body = body::holding(if delivery.is_head { body::empty() } else { body }, busy);
+    match delivery {
+        Delivery { is_http2: true, stall, .. } => body::leased(body, *stall, body::SMALL_PIECE),
+        Delivery { is_medium: true, stall, .. } if !fits_a_socket(&body) => body::leased(body, *stall, usize::MAX),
+        _ => body,
+    }
+}
+
+/// True if the kernel takes a whole body at once, so that it is nobody's to hold open.
+fn fits_a_socket(body: &Body) -> bool {
+    body.size_hint().exact().is_some_and(|bytes| bytes <= 128 * 1024)
 }
 
 fn log(in_flight: &InFlight<'_>, response: &Response<Body>, inspected: bool) {
@@ -69,61 +95,10 @@ fn log(in_flight: &InFlight<'_>, response: &Response<Body>, inspected: bool) {
     }
 }
 
-async fn dispatch(context: Arc<Context>, peer: IpAddr, request: Request<Incoming>, route: Route) -> Handled {
-    let (mut parts, incoming) = request.into_parts();
-    let target = origin_form(&parts)?;
-    prepare(&context, peer, &mut parts);
-    let place = match route.is_inspected() {
-        false => None,
-        true => {
-            let place = Arc::clone(&context.bounds.requests).try_acquire_owned();
-            Some(place.map_err(|_| ApiError::Overloaded("limits.max_media_requests is reached"))?)
-        }
-    };
-    let (response, outcome) = match route {
-        Route::Download(wanted) => handlers::download::download(&context, &wanted.media, parts.headers, target).await?,
-        Route::Upload => handlers::upload::upload(&context, parts, target, incoming).await?,
-        Route::Scanner(route) => handlers::scanner::handle(&context, parts, route, incoming).await?,
-        Route::Passthrough => handlers::passthrough::pass(&context, parts, target, incoming).await?,
-        Route::Preflight => (respond::preflight(Surface::of(target.path())), "preflight"),
-        Route::Federation => return Err(ApiError::Federation),
-        Route::Unrecognized => return Err(ApiError::Unrecognized),
-        Route::WrongMethod => return Err(ApiError::WrongMethod),
-    };
-    Ok((response.map(|body| body::holding(body, place)), outcome))
-}
-
-/// The target exactly as it was sent, if it is a path on the one host that the request names. What is classified here is
-/// what is forwarded, so forms that others could read differently are refused.
-fn origin_form(parts: &Parts) -> Result<PathAndQuery, ApiError> {
-    let is_h2 = parts.version == Version::HTTP_2;
-    if !is_h2 && (parts.uri.scheme().is_some() || parts.uri.authority().is_some()) {
-        return Err(ApiError::BadRequest("The request target must be a path"));
+/// A file that was refused before it was stored is not one that cannot be found.
+fn refusal_style(route: &Route, style: RefusalStyle) -> RefusalStyle {
+    match (route, style) {
+        (Route::Upload, RefusalStyle::NotFound) => RefusalStyle::Forbidden,
+        _ => style,
     }
-    let mut hosts = parts.headers.get_all(HOST).iter();
-    let host = hosts.next();
-    if hosts.next().is_some() || (host.is_none() && parts.version == Version::HTTP_11) || contradicts(host, &parts.uri)
-    {
-        return Err(ApiError::BadRequest("The request must name exactly one host"));
-    }
-    if parts.headers.get_all(CONTENT_LENGTH).iter().count() > 1 {
-        return Err(ApiError::BadRequest("The request must have one length"));
-    }
-    let target = parts.uri.path_and_query().filter(|target| target.as_str().starts_with('/'));
-    target.cloned().ok_or(ApiError::BadRequest("The request target must be a path"))
-}
-
-fn contradicts(host: Option<&http::HeaderValue>, uri: &Uri) -> bool {
-    let (Some(host), Some(authority)) = (host, uri.authority()) else { return false };
-    !host.as_bytes().eq_ignore_ascii_case(authority.as_str().as_bytes())
-}
-
-/// Makes the headers those of a request of our own on behalf of the client.
-fn prepare(context: &Context, peer: IpAddr, parts: &mut Parts) {
-    let trusted = &context.trusted.0;
-    let client = Client::of(peer, &parts.headers, trusted);
-    let from_trusted_peer = trusted.iter().any(|net| net.contains(&peer.to_canonical()));
-    strip_hop_by_hop(&mut parts.headers);
-    set_forwarded(&mut parts.headers, &client, from_trusted_peer);
-    set_host(&mut parts.headers, parts.uri.authority());
 }

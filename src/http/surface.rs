@@ -1,4 +1,4 @@
-//! The two APIs on the public listener.
+//! The APIs on the public listener.
 
 use http::{
     HeaderMap, HeaderValue,
@@ -8,8 +8,10 @@ use http::{
 /// The API that a request belongs to, and so the shape of its errors.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Surface {
-    /// The homeserver's own routes.
+    /// The homeserver's own routes, for clients.
     Native,
+    /// The homeserver's media, for other homeservers.
+    Federation,
     /// The scanner's routes.
     Scanner,
 }
@@ -17,13 +19,19 @@ pub(super) enum Surface {
 impl Surface {
     /// The surface that a path belongs to.
     pub(super) fn of(path: &str) -> Self {
-        if path.starts_with("/_matrix/media_proxy/") { Self::Scanner } else { Self::Native }
+        if path.starts_with("/_matrix/media_proxy/") {
+            Self::Scanner
+        } else if path.starts_with("/_matrix/federation/v1/media/") {
+            Self::Federation
+        } else {
+            Self::Native
+        }
     }
 
     /// Lets pages of every origin read an answer of ours.
     pub(super) fn allow_origins(self, headers: &mut HeaderMap) {
         let (methods, names) = match self {
-            Surface::Native => {
+            Surface::Native | Surface::Federation => {
                 ("GET, HEAD, POST, PUT, DELETE, OPTIONS", "X-Requested-With, Content-Type, Authorization, Date")
             }
             Surface::Scanner => ("GET, POST, OPTIONS", "Origin, X-Requested-With, Content-Type, Accept, Authorization"),

@@ -1,49 +1,138 @@
 //! Native reads: media and thumbnails.
 
-use http::{HeaderMap, Method, Response, StatusCode, header::CONTENT_TYPE, uri::PathAndQuery};
-use hyper::body::Incoming;
-use serde_json::json;
-
-use super::{Handled, MAX_ERROR, inspect, take_in};
-use crate::{
-    body,
-    http::{Context, error::ApiError, respond, surface::Surface},
-    media::MediaRef,
-    upstream::{Purpose, headers::ask_for_all_of_it},
+use headers::{ETag, HeaderMapExt};
+use http::{
+    HeaderMap, Method, Response, StatusCode,
+    header::{CONTENT_ENCODING, IF_NONE_MATCH, IF_RANGE, RANGE, TRANSFER_ENCODING},
+    uri::PathAndQuery,
 };
 
-/// Fetches with the caller's own credentials, and serves from the very bytes that were judged.
-pub(crate) async fn download(
-    context: &Context,
-    media: &MediaRef,
-    mut headers: HeaderMap,
-    target: PathAndQuery,
-) -> Handled {
-    ask_for_all_of_it(&mut headers);
-    let answer = context.upstream.send(Purpose::Media, Method::GET, target, headers, body::empty()).await?;
+use super::{
+    Handled,
+    fetch::{address, ask, declared_length, relay_refusal, take_in},
+    inspect, let_through, refuse_thumbnail_of_infected,
+};
+use crate::{
+    body::{self, Body, HOLD},
+    http::{
+        Context, respond,
+        route::{Download, Kind},
+        surface::Surface,
+        validators::{self, Precondition},
+    },
+    inspect::{Known, Way},
+    media::MediaRef,
+    policy::Decision,
+    spool::Digest,
+    upstream::query::without_redirects,
+};
+
+/// What a client asks for, and how.
+pub(crate) struct Read {
+    pub wanted: Download,
+    pub method: Method,
+    pub headers: HeaderMap,
+    pub target: PathAndQuery,
+}
+
+/// What remains of a request while it is answered.
+struct Asked {
+    media: MediaRef,
+    kind: Kind,
+    /// As it came, if it is for a thumbnail.
+    query: Option<String>,
+    method: Method,
+    /// Headers that the homeserver is not asked with.
+    conditions: HeaderMap,
+}
+
+impl Asked {
+    /// The name of what is asked for.
+    fn address(&self) -> String {
+        address(&self.media, self.kind, self.query.as_deref())
+    }
+}
+
+/// Fetches with the caller's own credentials, and serves the very bytes that were judged: from the spool that was
+/// scanned, or, when they are known, as they come, with the end held back until they prove to be the same.
+pub(crate) async fn download(context: &Context, read: Read) -> Handled {
+    let Read { wanted, method, headers, target } = read;
+    let query = target.query().filter(|_| wanted.kind == Kind::Thumbnail).map(str::to_owned);
+    let asked = Asked { media: wanted.media, kind: wanted.kind, query, method, conditions: conditions(&headers) };
+    let target = if wanted.is_legacy { without_redirects(&target) } else { target };
+    let answer = ask(context, headers, target).await?;
     if answer.status() != StatusCode::OK {
         return relay_refusal(context, answer).await;
     }
-    let fetched = take_in(context, answer).await?;
-    inspect(context, Some(media), &fetched.spool, None).await?;
-    Ok((respond::media(Surface::Native, &fetched.headers, &fetched.spool), "served"))
+    if wanted.kind == Kind::Thumbnail {
+        refuse_thumbnail_of_infected(context, &asked.media).await?;
+    }
+    match expected(context, answer.headers(), &asked).await {
+        Some(known) => serve_known(context, &asked, known, answer).await,
+        None => serve_spooled(context, &asked, answer).await,
+    }
 }
 
-/// Passes on why the homeserver did not give the medium. A redirect or a partial answer would be a medium that nobody
-/// looked at, and so would be an error with a large or binary body.
-async fn relay_refusal(context: &Context, answer: Response<Incoming>) -> Handled {
-    let (parts, incoming) = answer.into_parts();
-    if !parts.status.is_client_error() && !parts.status.is_server_error() {
-        return Err(ApiError::UpstreamAnswer("neither the medium nor an error"));
+fn conditions(headers: &HeaderMap) -> HeaderMap {
+    let named = [IF_NONE_MATCH, IF_RANGE, RANGE];
+    let values = named.iter().flat_map(|name| headers.get_all(name).iter().map(|value| (name.clone(), value.clone())));
+    let mut conditions = HeaderMap::new();
+    for (name, value) in values {
+        conditions.append(name, value);
     }
-    let is_json = parts.headers.get(CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"application/json"));
-    let text = if is_json { body::small(incoming, MAX_ERROR, context.bounds.stall).await.ok() } else { None };
-    let response = match text.filter(|text| serde_json::from_slice::<serde::de::IgnoredAny>(text).is_ok()) {
-        Some(text) => respond::refusal(parts.status, &parts.headers, text),
-        None => {
-            let replacement = json!({"errcode": "M_UNKNOWN", "error": "The homeserver answered with an error"});
-            respond::refusal(parts.status, &parts.headers, replacement.to_string().into())
+    conditions
+}
+
+/// What is known of an answer before its body is read. What fits into what is held back is not worth the question.
+async fn expected(context: &Context, answer: &HeaderMap, asked: &Asked) -> Option<Known> {
+    let len = declared_length(answer).filter(|len| *len > HOLD)?;
+    if answer.contains_key(CONTENT_ENCODING) || answer.contains_key(TRANSFER_ENCODING) {
+        return None;
+    }
+    context.inspector.known(context.inspector.location(&asked.address()), len).await
+}
+
+async fn serve_known(context: &Context, asked: &Asked, known: Known, answer: Response<Body>) -> Handled {
+    let tag = validators::etag(known.identity().as_bytes());
+    let is_current = validators::precondition(&asked.conditions, &tag) == Precondition::NotModified;
+    let is_buffered = !is_current && (context.native.always_buffer || asked.conditions.contains_key(RANGE));
+    if known.decision == Decision::Allow && is_buffered {
+        return serve_spooled(context, asked, answer).await;
+    }
+    known.count();
+    let_through(Some(&asked.media), None, known.decision, known.record())?;
+    let head = media_head(context, answer.headers(), &tag);
+    if is_current {
+        return Ok((respond::not_modified(head), "not_modified"));
+    }
+    let len = declared_length(answer.headers()).unwrap_or_default();
+    let body = body::guarded(answer.into_body(), context.bounds.stall);
+    let media = asked.media.clone();
+    let confirm = move |digest: &Digest| {
+        let unconfirmed = known.confirm(digest).err();
+        if let Some(why) = unconfirmed {
+            tracing::error!(%media, "a transfer was cut: {why}");
         }
+        unconfirmed.is_none()
     };
-    Ok((response, "upstream_refused"))
+    Ok((respond::media(head, len, body::held_back(body, len, confirm)), "streamed"))
+}
+
+async fn serve_spooled(context: &Context, asked: &Asked, answer: Response<Body>) -> Handled {
+    let address = || asked.address();
+    let fetched = take_in(context, Some(&address), answer).await?;
+    let inspection = inspect(context, Some(&asked.media), &fetched, Way::Keyless, Some(&address)).await?;
+    let (spool, tag) = (&fetched.spool, validators::etag(inspection.identity.as_bytes()));
+    let head = media_head(context, &fetched.headers, &tag);
+    if validators::precondition(&asked.conditions, &tag) == Precondition::NotModified {
+        return Ok((respond::not_modified(head), "not_modified"));
+    }
+    let part = validators::range(&asked.method, &asked.conditions, &tag, spool.len());
+    Ok((respond::part(head, &part, spool), "served"))
+}
+
+fn media_head(context: &Context, upstream: &HeaderMap, tag: &ETag) -> HeaderMap {
+    let mut head = respond::media_head(Surface::Native, upstream, context.native.max_age);
+    head.typed_insert(tag.clone());
+    head
 }

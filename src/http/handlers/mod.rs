@@ -1,25 +1,26 @@
-//! One file per kind of route, and what they share: taking a body in and having it inspected.
+//! One file per kind of route, and what they share: having a body inspected.
 
 pub(super) mod download;
+pub(super) mod federation;
+mod fetch;
+pub(super) mod metadata;
 pub(super) mod passthrough;
 pub(super) mod scanner;
 pub(super) mod upload;
 
 use std::sync::Arc;
 
-use http::{
-    HeaderMap, Response,
-    header::{CONTENT_ENCODING, CONTENT_LENGTH},
-};
-use hyper::body::Incoming;
+use http::Response;
 
+use self::fetch::{Address, Fetched};
 use super::{Context, error::ApiError};
 use crate::{
-    body::{self, Body},
-    crypto::attachment::AttachmentKey,
+    body::Body,
+    inspect::{Inspection, Way},
     media::MediaRef,
     policy::{Decision, Refusal},
     spool::Spool,
+    verdict::Record,
 };
 
 /// An answer and the outcome's name in metrics and logs.
@@ -31,49 +32,59 @@ pub(in crate::http) type Handled = Result<Answer, ApiError>;
 /// No error message of a homeserver is longer, in bytes.
 const MAX_ERROR: usize = 64 * 1024;
 
-/// A medium of the homeserver that this caller may have, in full but not yet judged.
-struct Fetched {
-    headers: HeaderMap,
-    spool: Arc<Spool>,
-}
-
-/// Takes in the body of a 200 of the homeserver.
-async fn take_in(context: &Context, answer: Response<Incoming>) -> Result<Fetched, ApiError> {
-    let (parts, incoming) = answer.into_parts();
-    let bounds = &context.bounds;
-    if parts.headers.get_all(CONTENT_ENCODING).iter().any(|encoding| encoding != "identity") {
-        return Err(ApiError::UpstreamAnswer("encoded although identity was asked for"));
-    }
-    let declared = declared_length(&parts.headers);
-    if declared.is_some_and(|length| length > bounds.max_media_bytes) {
-        return Err(ApiError::Refused(Refusal::Oversize));
-    }
-    let filling = context.spooler.begin(bounds.max_media_bytes, declared);
-    let spool = body::receive(incoming, filling, bounds.stall).await.map_err(ApiError::from_upstream)?;
-    context.metrics.took_in("download", spool.len());
-    Ok(Fetched { headers: parts.headers, spool: Arc::new(spool) })
-}
-
-/// The length that a head declares.
-fn declared_length(headers: &HeaderMap) -> Option<u64> {
-    headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
-}
-
-/// Lets a body through or refuses it. `media` is its address, if it has one yet.
+/// Lets a medium through or refuses it, in every form in which it came. Where it was found is remembered.
 async fn inspect(
     context: &Context,
     media: Option<&MediaRef>,
-    spool: &Arc<Spool>,
-    key: Option<&AttachmentKey>,
-) -> Result<(), ApiError> {
-    let inspection = context.inspector.inspect(spool, key).await?;
-    match inspection.decision {
-        Decision::Allow => Ok(()),
-        Decision::Block(refusal) => {
-            let record = &inspection.record;
-            let (verdict, backend) = (&record.verdict, &record.provenance.backend);
-            tracing::info!(media = media.map(tracing::field::display), ?verdict, backend, scan = %spool.id(), "refused");
-            Err(ApiError::Refused(refusal))
-        }
+    fetched: &Fetched,
+    way: Way<'_>,
+    address: Option<&Address<'_>>,
+) -> Result<Inspection, ApiError> {
+    if let Some(encoded) = &fetched.encoded {
+        // Noise, since it is compressed: what is asked is whether anything was found.
+        inspect_spool(context, media, encoded, Way::Upload).await?;
+        return inspect_spool(context, media, &fetched.spool, way).await;
     }
+    let inspection = context.inspector.inspect(&fetched.spool, way).await?;
+    if let Some(address) = address {
+        context.inspector.remember(address, fetched.spool.len(), &inspection).await;
+    }
+    let_through(media, Some(&fetched.spool), inspection.decision, &inspection.record)?;
+    Ok(inspection)
+}
+
+/// Lets a body through or refuses it.
+async fn inspect_spool(
+    context: &Context,
+    media: Option<&MediaRef>,
+    spool: &Arc<Spool>,
+    way: Way<'_>,
+) -> Result<Inspection, ApiError> {
+    let inspection = context.inspector.inspect(spool, way).await?;
+    let_through(media, Some(spool), inspection.decision, &inspection.record)?;
+    Ok(inspection)
+}
+
+/// Refuses what shows an infected medium, whatever became of it on the way. A clean medium says nothing of thumbnails.
+async fn refuse_thumbnail_of_infected(context: &Context, media: &MediaRef) -> Result<(), ApiError> {
+    let whole = context.inspector.location(&media.path());
+    if !context.inspector.is_known_infected(whole).await {
+        return Ok(());
+    }
+    tracing::info!(%media, "refused: a thumbnail of what is infected");
+    Err(ApiError::Refused(Refusal::Infected))
+}
+
+/// Refuses what the policy refuses. `media` is its address, if it has one yet; `spool`'s name is that of its scan.
+fn let_through(
+    media: Option<&MediaRef>,
+    spool: Option<&Arc<Spool>>,
+    decision: Decision,
+    record: &Record,
+) -> Result<(), ApiError> {
+    let Decision::Block(refusal) = decision else { return Ok(()) };
+    let (verdict, backend) = (&record.verdict, &record.provenance.backend);
+    let (media, scan) = (media.map(tracing::field::display), spool.map(|spool| tracing::field::display(spool.id())));
+    tracing::info!(media, ?verdict, backend, scan, "refused");
+    Err(ApiError::Refused(refusal))
 }

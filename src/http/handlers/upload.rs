@@ -3,36 +3,82 @@
 use std::sync::Arc;
 
 use http::{
-    HeaderMap,
+    HeaderMap, Method, StatusCode,
     header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE},
     request::Parts,
     uri::PathAndQuery,
 };
 use hyper::body::Incoming;
+use tokio::time::timeout;
 
-use super::{Handled, declared_length, inspect};
+use super::{
+    Answer, Handled,
+    fetch::{declared_length, relay_refusal},
+    inspect_spool,
+};
 use crate::{
     body,
     http::{Context, error::ApiError, respond},
-    upstream::Purpose,
+    inspect::Way,
+    upstream::{Purpose, headers::ask_for_all_of_it},
 };
+
+/// Tells who a token belongs to.
+const WHO_AM_I: &str = "/_matrix/client/v3/account/whoami";
+
+/// A mark of requests whose client sends no body before it is told to.
+#[derive(Clone, Copy)]
+pub(crate) struct AwaitsContinue;
 
 /// Takes the file in, has it inspected, and sends it on with an exact length: Synapse refuses chunked uploads.
 pub(crate) async fn upload(context: &Context, mut parts: Parts, target: PathAndQuery, incoming: Incoming) -> Handled {
     let bounds = &context.bounds;
-    check_encoding(&parts.headers)?;
-    let declared = declared_length(&parts.headers);
-    if declared.is_some_and(|length| length > bounds.max_media_bytes) {
-        return Err(ApiError::UploadTooLarge);
+    if let Some(refused) = refuse_early(context, &parts.headers, &target).await {
+        if parts.extensions.get::<AwaitsContinue>().is_none() {
+            body::discard(incoming, bounds.stall).await;
+        }
+        return refused;
     }
-    let filling = context.spooler.begin(bounds.max_media_bytes, declared);
-    let spool = Arc::new(body::receive(incoming, filling, bounds.stall).await.map_err(ApiError::from_request)?);
-    context.metrics.took_in("upload", spool.len());
-    inspect(context, None, &spool, None).await?;
+    let filling = context.spooler.begin(bounds.max_media_bytes, declared_length(&parts.headers));
+    let received = body::receive(body::incoming(incoming), filling, bounds.stall).await;
+    let spool = Arc::new(received.map_err(ApiError::from_request)?);
+    context.metrics.taken_in("upload").inc_by(spool.len());
+    let inspecting = inspect_spool(context, None, &spool, Way::Upload);
+    timeout(context.native.upload_timeout, inspecting).await.map_err(|_| ApiError::Late)??;
     parts.headers.insert(CONTENT_LENGTH, spool.len().into());
     let body = body::spooled(&spool);
     let answer = context.upstream.send(Purpose::Upload, parts.method, target, parts.headers, body).await?;
     Ok((respond::relay(answer, bounds.stall), "forwarded"))
+}
+
+/// What the head of an upload is refused for, if it is, before its body is looked at.
+async fn refuse_early(context: &Context, headers: &HeaderMap, target: &PathAndQuery) -> Option<Handled> {
+    if let Err(error) = check_encoding(headers) {
+        return Some(Err(error));
+    }
+    if declared_length(headers).is_some_and(|length| length > context.bounds.max_media_bytes) {
+        return Some(Err(ApiError::UploadTooLarge));
+    }
+    refusal_of(context, headers, target).await.transpose()
+}
+
+/// Asks the homeserver who the caller is, so that nobody can have files scanned who could not upload them. Only a clear
+/// refusal counts: what serves media need not know users.
+async fn refusal_of(context: &Context, headers: &HeaderMap, target: &PathAndQuery) -> Result<Option<Answer>, ApiError> {
+    let mut headers = headers.clone();
+    ask_for_all_of_it(&mut headers);
+    headers.remove(CONTENT_TYPE);
+    let query = target.query().map(|query| format!("?{query}")).unwrap_or_default();
+    let target = format!("{WHO_AM_I}{query}").parse();
+    let target = target.map_err(|_| ApiError::BadRequest("The request target is too long"))?;
+    let answer = context.upstream.send(Purpose::Access, Method::GET, target, headers, body::empty()).await?;
+    match answer.status() {
+        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN | StatusCode::TOO_MANY_REQUESTS => {
+            let answer = answer.map(|incoming| body::relayed(incoming, context.bounds.stall));
+            relay_refusal(context, answer).await.map(Some)
+        }
+        _ => Ok(None),
+    }
 }
 
 /// Homeservers store encoded bodies as they are, so what is scanned would not be what some reader decodes; and a form

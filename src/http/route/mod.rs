@@ -5,11 +5,13 @@
 //! that decodes, merges slashes, resolves dots or ignores case could take the path for a media route; if so it is
 //! refused too. Only what is media in neither view is passed through, and always exactly as it came.
 
-use std::borrow::Cow;
+mod loose;
 
 use http::Method;
 
-use crate::media::{MalformedMedia, MediaRef};
+use self::loose::Views;
+use super::{native::Config, prefix::PathPrefix};
+use crate::media::{MalformedMedia, MediaRef, is_media_id_segment};
 
 /// What a request is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,15 +20,21 @@ pub enum Route {
     Download(Download),
     /// Media to inspect on its way to the homeserver, from a native route.
     Upload,
+    /// Media to inspect on its way to another homeserver.
+    Federation(Kind),
     /// A route of the scanner API.
     Scanner(Scanner),
+    /// The makings of a later upload, of which the answer must not lead it past us.
+    Create,
+    /// What may be uploaded, where our own limit counts too.
+    MediaConfig,
     /// A preflight request below a media prefix, whatever it is for.
     Preflight,
     /// Not media.
     Passthrough,
-    /// Federation media, which is not served.
-    Federation,
-    /// Looks like media and is no route.
+    /// A legacy read, while these are closed.
+    Closed,
+    /// Looks like media and is no route, or is a path that nobody reaches through us.
     Unrecognized,
     /// A route with another method.
     WrongMethod,
@@ -39,6 +47,8 @@ pub struct Download {
     pub media: MediaRef,
     /// The medium itself or a thumbnail of it.
     pub kind: Kind,
+    /// From a route that takes no token.
+    pub is_legacy: bool,
 }
 
 /// The medium itself or a thumbnail of it, which may be the medium itself all the same.
@@ -74,6 +84,10 @@ impl Route {
             Self::Download(Download { kind: Kind::Full, .. }) => "download",
             Self::Download(Download { kind: Kind::Thumbnail, .. }) => "thumbnail",
             Self::Upload => "upload",
+            Self::Federation(Kind::Full) => "federation_download",
+            Self::Federation(Kind::Thumbnail) => "federation_thumbnail",
+            Self::Create => "create",
+            Self::MediaConfig => "config",
             Self::Scanner(scanner) => match scanner {
                 Scanner::PublicKey => "scanner_public_key",
                 Scanner::Scan(_) => "scanner_scan",
@@ -84,92 +98,134 @@ impl Route {
             },
             Self::Preflight => "preflight",
             Self::Passthrough => "passthrough",
-            Self::Federation => "federation",
-            Self::Unrecognized | Self::WrongMethod => "refused",
+            Self::Closed | Self::Unrecognized | Self::WrongMethod => "refused",
         }
+    }
+
+    /// True for a read in which another homeserver wants media of ours: Synapse asks the legacy routes in this way where it
+    /// finds no others. What counts for federation counts here, too.
+    pub fn is_of_homeserver(&self, query: Option<&str>) -> bool {
+        let local_only = || query.unwrap_or_default().split('&').any(|parameter| parameter == "allow_remote=false");
+        matches!(self, Self::Download(Download { is_legacy: true, .. })) && local_only()
     }
 
     /// True for what takes a place among the requests that are inspected.
     pub fn is_inspected(&self) -> bool {
-        !matches!(self, Self::Preflight | Self::Passthrough | Self::Federation | Self::Unrecognized | Self::WrongMethod)
+        matches!(self, Self::Download(_) | Self::Upload | Self::Federation(_) | Self::Scanner(_))
     }
 }
 
 /// Classifies a request by its method and raw path (up to the first `?`).
-pub fn classify(method: &Method, path: &str) -> Route {
-    let Some(found) = strict(path) else {
-        return if is_media_like(path) { Route::Unrecognized } else { Route::Passthrough };
+pub fn classify(config: &Config, method: &Method, path: &str) -> Route {
+    let Some(found) = strict(config, path) else {
+        let shut = |segments: &[&str]| is_media_prefix(segments) || is_denied(config, segments);
+        return if Views::of(path).any(shut) { Route::Unrecognized } else { Route::Passthrough };
     };
     match found {
-        Found::Route(route, allowed) if allows(allowed, method) => route,
-        Found::Pass(allowed) if allows(allowed, method) => Route::Passthrough,
+        Found::Pass => Route::Passthrough,
+        Found::Route(route, allowed) if allows(&route, allowed, method) => route,
         _ if method == Method::OPTIONS => Route::Preflight,
-        Found::Route(..) | Found::Pass(_) => Route::WrongMethod,
+        Found::Route(..) => Route::WrongMethod,
         Found::Refuse(route) => route,
     }
 }
 
-/// HEAD is a GET whose answer loses its body.
-fn allows(allowed: &Method, method: &Method) -> bool {
-    method == allowed || (allowed == Method::GET && method == Method::HEAD)
+/// HEAD is a GET whose answer loses its body; but other homeservers sign the method.
+fn allows(route: &Route, allowed: &Method, method: &Method) -> bool {
+    let is_head = allowed == Method::GET && method == Method::HEAD;
+    method == allowed || (is_head && !matches!(route, Route::Federation(_)))
+}
+
+fn is_denied(config: &Config, segments: &[&str]) -> bool {
+    config.deny.iter().any(|prefix| prefix.covers(segments))
+}
+
+/// False, as by default, if no denied prefix can be one of media: then there is no need to look.
+fn closes_media(config: &Config) -> bool {
+    config.deny.iter().any(PathPrefix::is_of_matrix)
 }
 
 /// What the strict view says of a path inside a media prefix.
 enum Found {
     /// A route and its method.
     Route(Route, &'static Method),
-    /// A route without bytes of media, and its method.
-    Pass(&'static Method),
-    /// Nothing known.
+    /// Opened by the operator, whatever it is.
+    Pass,
+    /// Nothing known, or closed.
     Refuse(Route),
 }
 
-fn strict(path: &str) -> Option<Found> {
+fn strict(config: &Config, path: &str) -> Option<Found> {
     let segments: Vec<&str> = path.strip_prefix('/')?.split('/').collect();
-    match segments.as_slice() {
-        ["_matrix", "client", "v1", "media", rest @ ..] => Some(client(rest)),
-        ["_matrix", "media", version @ ("v3" | "r0" | "v1"), rest @ ..] => Some(legacy(version, rest)),
-        ["_matrix", "media_proxy", "unstable", rest @ ..] => Some(scanner(rest)),
-        ["_matrix", "federation", _, "media", ..] => Some(Found::Refuse(Route::Federation)),
-        ["_matrix", "media" | "media_proxy", ..] => Some(Found::Refuse(Route::Unrecognized)),
-        _ => None,
-    }
+    let found = match segments.as_slice() {
+        ["_matrix", "client", "v1", "media", rest @ ..] => client(rest),
+        ["_matrix", "media", version @ ("v3" | "r0" | "v1"), rest @ ..] => legacy(config, version, rest),
+        ["_matrix", "federation", "v1", "media", rest @ ..] => federation(rest),
+        ["_matrix", "media_proxy", "unstable", rest @ ..] => scanner(rest),
+        ["_matrix", "media" | "media_proxy", ..] => Found::Refuse(Route::Unrecognized),
+        ["_matrix", "client" | "federation", "unstable", _, "media", ..] => Found::Refuse(Route::Unrecognized),
+        _ => return None,
+    };
+    Some(match found {
+        _ if closes_media(config) && Views::of(path).any(|segments| is_denied(config, segments)) => {
+            Found::Refuse(Route::Unrecognized)
+        }
+        Found::Refuse(_) if config.pass.iter().any(|prefix| prefix.covers(&segments)) => Found::Pass,
+        found => found,
+    })
 }
 
 /// `/_matrix/client/v1/media/...`, the routes of
 /// [MSC3916](https://spec.matrix.org/v1.16/client-server-api/#get_matrixclientv1mediadownloadservernamemediaid).
 fn client(rest: &[&str]) -> Found {
     match rest {
-        ["config" | "preview_url"] => Found::Pass(&Method::GET),
-        _ => read(rest),
+        ["config"] => Found::Route(Route::MediaConfig, &Method::GET),
+        ["preview_url"] => Found::Route(Route::Passthrough, &Method::GET),
+        _ => read(rest, false),
     }
 }
 
 /// `/_matrix/media/{v3,r0,v1}/...`, the routes from before media was authenticated, and all uploads.
-fn legacy(version: &str, rest: &[&str]) -> Found {
+fn legacy(config: &Config, version: &str, rest: &[&str]) -> Found {
     match (version, rest) {
-        (_, ["config" | "preview_url"]) => Found::Pass(&Method::GET),
-        ("v1", ["create"]) => Found::Pass(&Method::POST),
+        (_, ["config"]) => Found::Route(Route::MediaConfig, &Method::GET),
+        (_, ["preview_url"]) => Found::Route(Route::Passthrough, &Method::GET),
+        ("v1", ["create"]) => Found::Route(Route::Create, &Method::POST),
         (_, ["upload"]) => Found::Route(Route::Upload, &Method::POST),
         ("v3", ["upload", server, id]) => match MediaRef::from_segments(server, id) {
             Ok(_) => Found::Route(Route::Upload, &Method::PUT),
             Err(MalformedMedia) => Found::Refuse(Route::Unrecognized),
         },
-        _ => read(rest),
+        _ => match read(rest, true) {
+            Found::Route(Route::Download(wanted), _) if config.is_closed(&wanted.media) => Found::Refuse(Route::Closed),
+            found => found,
+        },
     }
 }
 
 /// `download/{server}/{media}`, with an optional file name that may be empty, and `thumbnail/{server}/{media}`.
-fn read(rest: &[&str]) -> Found {
+fn read(rest: &[&str], is_legacy: bool) -> Found {
     let (kind, server, id) = match rest {
         ["download", server, id] | ["download", server, id, _] => (Kind::Full, server, id),
         ["thumbnail", server, id] => (Kind::Thumbnail, server, id),
         _ => return Found::Refuse(Route::Unrecognized),
     };
     match MediaRef::from_segments(server, id) {
-        Ok(media) => Found::Route(Route::Download(Download { media, kind }), &Method::GET),
+        Ok(media) => Found::Route(Route::Download(Download { media, kind, is_legacy }), &Method::GET),
         Err(MalformedMedia) => Found::Refuse(Route::Unrecognized),
     }
+}
+
+/// `/_matrix/federation/v1/media/...`, the routes of
+/// [MSC3916](https://spec.matrix.org/v1.16/server-server-api/#get_matrixfederationv1mediadownloadmediaid): local media
+/// only, so there is no server name.
+fn federation(rest: &[&str]) -> Found {
+    let kind = match rest {
+        ["download", id] if is_media_id_segment(id) => Kind::Full,
+        ["thumbnail", id] if is_media_id_segment(id) => Kind::Thumbnail,
+        _ => return Found::Refuse(Route::Unrecognized),
+    };
+    Found::Route(Route::Federation(kind), &Method::GET)
 }
 
 /// The scanner API answers for malformed addresses too, as its clients expect.
@@ -188,56 +244,6 @@ fn scanner(rest: &[&str]) -> Found {
         _ => return Found::Refuse(Route::Unrecognized),
     };
     Found::Route(Route::Scanner(scanner), method)
-}
-
-/// Decodings after which a path is as plain as anyone would make it.
-const DECODINGS: usize = 4;
-
-/// Segments that [`is_media_prefix`] looks at. Further ones matter only where `..` can remove some of these.
-const DEPTH: usize = 5;
-
-/// The loose view: could some router take this path for media?
-fn is_media_like(path: &str) -> bool {
-    let mut view = Cow::Borrowed(path);
-    for _ in 0..=DECODINGS {
-        let climbs = loosen(&view).any(|segment| segment == "..");
-        let segments: Vec<String> = loosen(&view).take(if climbs { usize::MAX } else { DEPTH }).collect();
-        if is_media_prefix(&resolve(&segments)) || (climbs && is_media_prefix(&without_climbing(&segments))) {
-            return true;
-        }
-        let decoded = percent_encoding::percent_decode_str(&view).decode_utf8_lossy().into_owned();
-        if decoded == view {
-            return false;
-        }
-        view = Cow::Owned(decoded);
-    }
-    // Nobody has an honest reason for yet another layer.
-    true
-}
-
-/// Segments as the most forgiving router would see them: backslash is a slash, parameters, blanks, control characters,
-/// single dots and empty segments do not count, nor does case.
-fn loosen(path: &str) -> impl Iterator<Item = String> {
-    let bare = |segment: &str| {
-        let name = segment.split([';', '?', '#']).next().unwrap_or_default();
-        name.chars().filter(|c| !c.is_whitespace() && !c.is_control()).collect::<String>().to_ascii_lowercase()
-    };
-    path.split(['/', '\\']).map(bare).filter(|segment| !segment.is_empty() && segment != ".")
-}
-
-fn resolve(segments: &[String]) -> Vec<&str> {
-    let mut resolved = Vec::new();
-    for segment in segments {
-        match segment.as_str() {
-            ".." => _ = resolved.pop(),
-            name => resolved.push(name),
-        }
-    }
-    resolved
-}
-
-fn without_climbing(segments: &[String]) -> Vec<&str> {
-    segments.iter().map(String::as_str).filter(|segment| *segment != "..").collect()
 }
 
 /// Prefixes that carry media on some homeserver, in some version. Deeper segments are user data and may be called

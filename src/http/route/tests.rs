@@ -3,8 +3,17 @@ use proptest::prelude::*;
 
 use super::*;
 
+/// With the default settings.
+fn classify(method: &Method, path: &str) -> Route {
+    super::classify(&Config::default(), method, path)
+}
+
 fn get(path: &str) -> Route {
     classify(&Method::GET, path)
+}
+
+fn with(yaml: &str) -> Config {
+    serde_yaml::from_str(yaml).unwrap()
 }
 
 fn media() -> MediaRef {
@@ -22,7 +31,8 @@ fn native_reads_are_inspected() {
             ("download/hs%2Etest/%61bc", Kind::Full),
             ("thumbnail/hs.test/abc", Kind::Thumbnail),
         ] {
-            let expected = Route::Download(Download { media: media(), kind });
+            let is_legacy = prefix.starts_with("/_matrix/media/");
+            let expected = Route::Download(Download { media: media(), kind, is_legacy });
             assert_eq!(get(&format!("{prefix}/{path}")), expected);
             assert_eq!(classify(&Method::HEAD, &format!("{prefix}/{path}")), expected);
         }
@@ -43,20 +53,76 @@ fn metadata_and_everything_else_passes() {
         "/",
         "/_matrix/client/versions",
         "/_matrix/client/v3/sync",
-        "/_matrix/client/v1/media/config",
         "/_matrix/media/v3/preview_url",
         "/_matrix/client/v3/rooms/!r:hs.test/state/m.room.message/media",
         "/_matrix/client/v3/user/@u:hs.test/account_data/media",
         "/_matrix/client/v3/profile/@media:hs.test",
         "/_matrix/federation/v1/send/123",
         "/_matrix/key/v2/server",
-        "/_synapse/admin/v1/users",
+        "/_synapse/client/oidc/callback",
+        "/_synapse/administration",
         "/.well-known/matrix/client",
         "/media/logo.png",
     ] {
         assert_eq!(get(path), Route::Passthrough, "{path}");
     }
-    assert_eq!(classify(&Method::POST, "/_matrix/media/v1/create"), Route::Passthrough);
+}
+
+#[test]
+fn answers_that_are_changed_have_routes_of_their_own() {
+    assert_eq!(classify(&Method::POST, "/_matrix/media/v1/create"), Route::Create);
+    for prefix in ["/_matrix/client/v1/media", "/_matrix/media/v3", "/_matrix/media/r0", "/_matrix/media/v1"] {
+        assert_eq!(get(&format!("{prefix}/config")), Route::MediaConfig);
+    }
+}
+
+#[test]
+fn legacy_reads_can_be_closed_but_for_icons() {
+    let config = with("{legacy_media: deny, legacy_icons: ['mxc://hs.test/icon']}");
+    let get = |path: &str| super::classify(&config, &Method::GET, path);
+    for version in ["v3", "r0", "v1"] {
+        assert_eq!(get(&format!("/_matrix/media/{version}/download/hs.test/abc")), Route::Closed);
+        assert_eq!(get(&format!("/_matrix/media/{version}/thumbnail/hs%2etest/abc")), Route::Closed);
+        let icon = get(&format!("/_matrix/media/{version}/download/hs.test/%69con"));
+        assert!(matches!(icon, Route::Download(_)), "{icon:?}");
+    }
+    assert!(matches!(get("/_matrix/client/v1/media/download/hs.test/abc"), Route::Download(_)));
+    assert_eq!(super::classify(&config, &Method::POST, "/_matrix/media/v3/upload"), Route::Upload);
+}
+
+#[test]
+fn denied_prefixes_are_refused_however_they_are_written() {
+    for path in [
+        "/_synapse/admin",
+        "/_synapse/admin/v1/users",
+        "/_synapse/admin/v1/media/hs.test/abc",
+        "/_synapse//admin/v1/users",
+        "/_synapse/%61dmin/v1/users",
+        "/_synapse/client/../admin/v1/users",
+        "/_synapse\\admin\\v1",
+        "/_SYNAPSE/Admin/v1/users",
+        "/x/%2e%2e/_synapse/admin",
+    ] {
+        assert_eq!(get(path), Route::Unrecognized, "{path}");
+    }
+    let config = with("{deny: []}");
+    assert_eq!(super::classify(&config, &Method::GET, "/_synapse/admin/v1/users"), Route::Passthrough);
+    let config = with("{deny: [/_matrix/client/v1/media/download/evil.test]}");
+    let spelled = "/_matrix/client/v1/media/download/%65vil.test/abc";
+    assert_eq!(super::classify(&config, &Method::GET, spelled), Route::Unrecognized);
+    let config = with("{deny: [/_matrix/media/r0]}");
+    assert_eq!(super::classify(&config, &Method::GET, "/_matrix/media/r0/download/hs.test/abc"), Route::Unrecognized);
+}
+
+#[test]
+fn closed_routes_can_be_opened_and_lead_nowhere_else() {
+    let config = with("{pass: [/_matrix/media/unstable/admin, /_matrix/media/r0/identicon]}");
+    let post = |path: &str| super::classify(&config, &Method::POST, path);
+    assert_eq!(post("/_matrix/media/unstable/admin/purge/old"), Route::Passthrough);
+    assert_eq!(post("/_matrix/media/r0/identicon/x"), Route::Passthrough);
+    assert_eq!(post("/_matrix/media/unstable/local_copy/hs.test/abc"), Route::Unrecognized);
+    assert_eq!(post("/_matrix/media/unstable/admin/../../v3/download/hs.test/abc"), Route::Unrecognized);
+    assert_eq!(post("/_matrix/media/unstable/admin/%2e%2e/%2e%2e/v3/upload"), Route::Unrecognized);
 }
 
 #[test]
@@ -110,11 +176,22 @@ fn what_looks_like_media_and_is_none_is_refused() {
 }
 
 #[test]
-fn federation_media_is_never_passed() {
-    assert_eq!(get("/_matrix/federation/v1/media/download/abc"), Route::Federation);
-    assert_eq!(get("/_matrix/federation/v1/media/thumbnail/abc"), Route::Federation);
-    assert_ne!(get("/_matrix/federation/unstable/org.matrix.msc3916.v2/media/download/abc"), Route::Passthrough);
-    assert_ne!(get("/_matrix/federation/v1/%6dedia/download/abc"), Route::Passthrough);
+fn federation_reads_are_inspected() {
+    assert_eq!(get("/_matrix/federation/v1/media/download/abc"), Route::Federation(Kind::Full));
+    assert_eq!(get("/_matrix/federation/v1/media/thumbnail/%61bc"), Route::Federation(Kind::Thumbnail));
+    let head = classify(&Method::HEAD, "/_matrix/federation/v1/media/download/abc");
+    assert_eq!(head, Route::WrongMethod, "the method is signed, so it cannot be asked for as a GET");
+    for path in [
+        "/_matrix/federation/v1/media/download/a%2Fb",
+        "/_matrix/federation/v1/media/download/abc/x",
+        "/_matrix/federation/v1/media/download/",
+        "/_matrix/federation/v1/media/upload",
+        "/_matrix/federation/v2/media/download/abc",
+        "/_matrix/federation/unstable/org.matrix.msc3916.v2/media/download/abc",
+        "/_matrix/federation/v1/%6dedia/download/abc",
+    ] {
+        assert_eq!(get(path), Route::Unrecognized, "{path}");
+    }
 }
 
 #[test]

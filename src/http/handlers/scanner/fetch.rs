@@ -1,24 +1,26 @@
 //! Which media route of the homeserver a scanner request stands for.
 
 use http::{
-    HeaderMap, Method, Response, StatusCode,
+    HeaderMap, Response, StatusCode,
     header::{AUTHORIZATION, CONTENT_TYPE, HOST, ORIGIN, USER_AGENT},
     uri::PathAndQuery,
 };
-use hyper::body::Incoming;
 use serde::Deserialize;
 
 use crate::{
-    body,
+    body::{self, Body},
     http::{
         Context,
         error::ApiError,
-        handlers::{Fetched, MAX_ERROR, take_in},
+        handlers::{
+            MAX_ERROR,
+            fetch::{self, Fetched, take_in},
+        },
         route::Kind,
     },
     json,
     media::MediaRef,
-    upstream::{Purpose, headers::ask_for_all_of_it},
+    upstream::query::without_redirects,
 };
 
 /// Headers of a scanner request that say something to the homeserver; those of its body do not.
@@ -49,22 +51,32 @@ impl Wanted<'_> {
         let target = format!("{prefix}/{kind}/{}{query}", self.media.path());
         target.parse().map_err(|_| ApiError::BadRequest("The query is malformed"))
     }
+
+    pub(super) fn address(&self) -> String {
+        fetch::address(self.media, self.kind, self.query)
+    }
 }
 
 /// Fetches a medium as its client would: from the authenticated route if it sends a token, else from the old routes,
 /// the oldest last.
 pub(super) async fn fetch(context: &Context, headers: &HeaderMap, wanted: Wanted<'_>) -> Result<Fetched, ApiError> {
-    let prefixes: &[&str] = match headers.contains_key(AUTHORIZATION) {
+    let has_token = headers.contains_key(AUTHORIZATION);
+    if !has_token && context.native.is_closed(wanted.media) {
+        return Err(ApiError::MissingToken);
+    }
+    let prefixes: &[&str] = match has_token {
         true => &["/_matrix/client/v1/media"],
         false => &["/_matrix/media/v3", "/_matrix/media/r0"],
     };
     let mut failure = ApiError::NotFound;
     for prefix in prefixes {
-        let answer = ask(context, headers, wanted.target(prefix)?).await?;
+        let target = wanted.target(prefix)?;
+        let target = if has_token { target } else { without_redirects(&target) };
+        let answer = ask(context, headers, target).await?;
         if answer.status() == StatusCode::OK {
             let kinds = answer.headers().get_all(CONTENT_TYPE).iter().count();
             return match kinds {
-                1 => take_in(context, answer).await,
+                1 => take_in(context, Some(&|| wanted.address()), answer).await,
                 _ => Err(ApiError::UpstreamAnswer("not exactly one content type")),
             };
         }
@@ -76,15 +88,14 @@ pub(super) async fn fetch(context: &Context, headers: &HeaderMap, wanted: Wanted
     Err(failure)
 }
 
-async fn ask(context: &Context, from: &HeaderMap, target: PathAndQuery) -> Result<Response<Incoming>, ApiError> {
+async fn ask(context: &Context, from: &HeaderMap, target: PathAndQuery) -> Result<Response<Body>, ApiError> {
     let mut headers = HeaderMap::new();
     for name in PASSED_ON {
         if let Some(value) = from.get(&name) {
             headers.insert(name, value.clone());
         }
     }
-    ask_for_all_of_it(&mut headers);
-    Ok(context.upstream.send(Purpose::Media, Method::GET, target, headers, body::empty()).await?)
+    fetch::ask(context, headers, target).await
 }
 
 /// The part of a Matrix error that decides.
@@ -94,7 +105,7 @@ struct MatrixError {
 }
 
 /// What a refusal of the homeserver is called in the scanner API.
-async fn refusal(context: &Context, answer: Response<Incoming>) -> ApiError {
+async fn refusal(context: &Context, answer: Response<Body>) -> ApiError {
     let status = answer.status();
     if status == StatusCode::NOT_FOUND {
         return ApiError::NotFound;

@@ -8,16 +8,18 @@ use hyper::body::Incoming;
 use serde_json::json;
 
 use self::fetch::{Wanted, fetch};
-use super::{Answer, Fetched, Handled, inspect};
+use super::{Answer, Handled, fetch::Fetched, inspect, refuse_thumbnail_of_infected};
 use crate::{
+    body,
     crypto::attachment::Attachment,
     http::{
         Context,
         error::ApiError,
-        respond,
+        handlers, respond,
         route::{Kind, Scanner},
         surface::Surface,
     },
+    inspect::Way,
     media::{MalformedMedia, MediaRef},
     policy::Refusal,
 };
@@ -30,10 +32,14 @@ pub(crate) async fn handle(context: &Context, parts: Parts, route: Scanner, inco
     match route {
         Scanner::PublicKey => Ok(json(&json!({"public_key": context.envelope.public_key()}), "served")),
         Scanner::Scan(media) => verdict(scan(context, headers, media).await.map(|_| ())),
-        Scanner::Download(media) => scan(context, headers, media).await.map(serve),
-        Scanner::Thumbnail(media) => thumbnail(context, headers, media, query).await.map(serve),
+        Scanner::Download(media) => scan(context, headers, media).await.map(|fetched| serve(context, &fetched)),
+        Scanner::Thumbnail(media) => {
+            thumbnail(context, headers, media, query).await.map(|fetched| serve(context, &fetched))
+        }
         Scanner::ScanEncrypted => verdict(scan_encrypted(context, headers, incoming).await.map(|_| ())),
-        Scanner::DownloadEncrypted => scan_encrypted(context, headers, incoming).await.map(serve),
+        Scanner::DownloadEncrypted => {
+            scan_encrypted(context, headers, incoming).await.map(|fetched| serve(context, &fetched))
+        }
     }
 }
 
@@ -58,8 +64,13 @@ async fn plain(
     query: Option<&str>,
 ) -> Result<Fetched, ApiError> {
     let media = media.map_err(|MalformedMedia| ApiError::MalformedMedia)?;
-    let fetched = fetch(context, headers, Wanted { media: &media, kind, query }).await?;
-    inspect(context, Some(&media), &fetched.spool, None).await?;
+    let wanted = Wanted { media: &media, kind, query };
+    let address = || handlers::fetch::address(&media, kind, query);
+    let fetched = fetch(context, headers, wanted).await?;
+    if kind == Kind::Thumbnail {
+        refuse_thumbnail_of_infected(context, &media).await?;
+    }
+    inspect(context, Some(&media), &fetched, Way::Keyless, Some(&address)).await?;
     Ok(fetched)
 }
 
@@ -67,13 +78,13 @@ async fn plain(
 async fn scan_encrypted(context: &Context, headers: &HeaderMap, incoming: Incoming) -> Result<Fetched, ApiError> {
     let Attachment { media, key } = request::read(context, incoming).await?;
     let fetched = fetch(context, headers, Wanted { media: &media, kind: Kind::Full, query: None }).await?;
-    inspect(context, Some(&media), &fetched.spool, Some(&key)).await?;
+    inspect(context, Some(&media), &fetched, Way::Keyed(&key), None).await?;
     Ok(fetched)
 }
 
-fn serve(fetched: Fetched) -> Answer {
-    let Fetched { headers, spool } = fetched;
-    (respond::media(Surface::Scanner, &headers, &spool), "served")
+fn serve(context: &Context, fetched: &Fetched) -> Answer {
+    let head = respond::media_head(Surface::Scanner, &fetched.headers, context.native.max_age);
+    (respond::media(head, fetched.spool.len(), body::spooled(&fetched.spool)), "served")
 }
 
 /// The answer of the scan routes. Only what was found infected, or has no address that could be anything, is `clean:

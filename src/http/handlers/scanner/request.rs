@@ -25,11 +25,12 @@ struct Request<'a> {
 
 /// Reads the attachment that a request describes.
 pub(super) async fn read(context: &Context, incoming: Incoming) -> Result<Attachment, ApiError> {
-    let body = body::small(incoming, MAX_BODY, context.bounds.stall).await.map_err(|error| match error {
-        body::SmallError::TooLarge => ApiError::JsonTooLarge,
-        body::SmallError::Stalled => ApiError::RequestStalled,
-        body::SmallError::Broken => ApiError::RequestBroken,
-    })?;
+    let body =
+        body::small(body::incoming(incoming), MAX_BODY, context.bounds.stall).await.map_err(|error| match error {
+            body::SmallError::TooLarge => ApiError::JsonTooLarge,
+            body::SmallError::Stalled => ApiError::RequestStalled,
+            body::SmallError::Broken => ApiError::RequestBroken,
+        })?;
     let request: Request<'_> = parse(&body)?;
     match (request.encrypted_body, request.file) {
         // Every way to fail looks the same from here on, down to a schema that came out of the envelope.

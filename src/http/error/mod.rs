@@ -3,18 +3,23 @@
 //! Native routes answer `errcode` and `error`, scanner routes `reason` and `info`, and never both: clients read a scanner
 //! error that carries an `errcode` as an ordinary Matrix error and miss the verdict.
 
-use http::{HeaderValue, Response, StatusCode, header::RETRY_AFTER};
+mod words;
+
+use http::{
+    HeaderValue, Response, StatusCode,
+    header::{CONNECTION, RETRY_AFTER},
+};
 use serde::Serialize;
 
-use super::{respond, surface::Surface};
+use super::{native::RefusalStyle, respond, surface::Surface};
 use crate::{
     body::{Body, ReceiveError},
     crypto::attachment::DecryptError,
     inspect::InspectError,
     policy::Refusal,
-    spool::SpoolError,
+    spool::{GunzipError, SpoolError},
     telemetry::log::Chain,
-    upstream::UpstreamError,
+    upstream::{UpstreamError, redirect::RedirectError},
 };
 
 /// Seconds after which a client may try again what could not be done for want of capacity.
@@ -41,6 +46,9 @@ pub(super) enum ApiError {
     /// No verdict could be had for now.
     #[error("cannot scan")]
     CannotScan(#[source] InspectError),
+    /// The verdict did not come in the time that the other side waits. The scan goes on.
+    #[error("no verdict in time")]
+    Late,
     /// A bound is reached; waiting helps.
     #[error("overloaded: {0}")]
     Overloaded(&'static str),
@@ -59,15 +67,21 @@ pub(super) enum ApiError {
     /// The request is not one that can be classified and forwarded unchanged.
     #[error("bad request: {0}")]
     BadRequest(&'static str),
+    /// The head of the request can be read in more than one way, so its connection must end with it.
+    #[error("bad request: {0}")]
+    Framing(&'static str),
+    /// The request target is longer than homeservers take.
+    #[error("the request target is too long")]
+    TargetTooLong,
     /// Looks like media and is no route.
     #[error("no such route")]
     Unrecognized,
     /// A route with another method.
     #[error("wrong method")]
     WrongMethod,
-    /// Federation media.
-    #[error("federation media is not served")]
-    Federation,
+    /// A legacy read, while these are closed.
+    #[error("legacy media is closed")]
+    Closed,
     /// The homeserver cannot be reached.
     #[error(transparent)]
     Upstream(#[from] UpstreamError),
@@ -77,6 +91,9 @@ pub(super) enum ApiError {
     /// The homeserver's answer cannot be vouched for.
     #[error("unusable answer of the homeserver: {0}")]
     UpstreamAnswer(&'static str),
+    /// What the homeserver points at cannot be had.
+    #[error(transparent)]
+    Redirect(#[from] RedirectError),
     /// The body of a scanner request is not as it must be.
     #[error("malformed body: {0}")]
     MalformedJson(String),
@@ -118,11 +135,20 @@ impl ApiError {
     }
 
     /// A body of the homeserver could not be taken in.
-    pub(super) fn from_upstream(error: ReceiveError) -> Self {
+    pub(super) fn from_upstream(error: &ReceiveError) -> Self {
         match error {
             ReceiveError::Stalled | ReceiveError::Broken(_) => Self::UpstreamBroken,
             ReceiveError::Spool(SpoolError::TooLarge) => Self::Refused(Refusal::Oversize),
-            ReceiveError::Spool(error) => Self::from_spool(&error),
+            ReceiveError::Spool(error) => Self::from_spool(error),
+        }
+    }
+
+    /// An encoded body of the homeserver could not be decoded.
+    pub(super) fn from_gunzip(error: &GunzipError) -> Self {
+        match error {
+            GunzipError::Malformed(_) => Self::UpstreamAnswer("encoded although identity was asked for, and damaged"),
+            GunzipError::Bomb | GunzipError::Spool(SpoolError::TooLarge) => Self::Refused(Refusal::Oversize),
+            GunzipError::Spool(error) => Self::from_spool(error),
         }
     }
 
@@ -133,44 +159,23 @@ impl ApiError {
         }
     }
 
-    /// The outcome's name in metrics and logs.
-    pub(super) fn outcome(&self) -> &'static str {
-        match self {
-            Self::Refused(Refusal::Infected) => "infected",
-            Self::Refused(Refusal::Incomplete) => "incomplete",
-            Self::Refused(Refusal::Opaque) => "opaque",
-            Self::Refused(Refusal::Oversize) | Self::UploadTooLarge => "oversize",
-            Self::CannotScan(_) => "cannot_scan",
-            Self::Overloaded(_) => "overloaded",
-            Self::RequestStalled | Self::RequestBroken => "client_failed",
-            Self::Unrecognized | Self::WrongMethod | Self::Federation => "no_route",
-            Self::Upstream(_) | Self::UpstreamBroken | Self::UpstreamAnswer(_) => "upstream_failed",
-            Self::Decrypt(_) | Self::BadEnvelope => "undecryptable",
-            Self::NotFound | Self::MissingToken | Self::UnknownToken => "upstream_refused",
-            Self::UploadEncoded(_)
-            | Self::BadRequest(_)
-            | Self::MalformedJson(_)
-            | Self::JsonTooLarge
-            | Self::MalformedMedia => "bad_request",
-            Self::Internal(_) => "internal",
-        }
-    }
-
     /// Status and `errcode` on native routes: `matrix-spec` and, for refusals, what clients take as final.
     fn native(&self) -> (StatusCode, &'static str) {
         match self {
             Self::Refused(_) => (StatusCode::FORBIDDEN, "M_FORBIDDEN"),
-            Self::CannotScan(_) | Self::Overloaded(_) => (StatusCode::SERVICE_UNAVAILABLE, "M_UNKNOWN"),
+            Self::CannotScan(_) | Self::Late | Self::Overloaded(_) => (StatusCode::SERVICE_UNAVAILABLE, "M_UNKNOWN"),
             Self::UploadTooLarge | Self::JsonTooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "M_TOO_LARGE"),
             Self::UploadEncoded(_) => (StatusCode::UNSUPPORTED_MEDIA_TYPE, "M_UNKNOWN"),
             Self::RequestStalled => (StatusCode::REQUEST_TIMEOUT, "M_UNKNOWN"),
-            Self::RequestBroken | Self::BadRequest(_) | Self::MalformedMedia => (StatusCode::BAD_REQUEST, "M_UNKNOWN"),
+            Self::RequestBroken | Self::BadRequest(_) | Self::Framing(_) | Self::MalformedMedia => {
+                (StatusCode::BAD_REQUEST, "M_UNKNOWN")
+            }
+            Self::TargetTooLong => (StatusCode::URI_TOO_LONG, "M_UNKNOWN"),
             Self::MalformedJson(_) => (StatusCode::BAD_REQUEST, "M_NOT_JSON"),
             Self::Unrecognized => (StatusCode::NOT_FOUND, "M_UNRECOGNIZED"),
             Self::WrongMethod => (StatusCode::METHOD_NOT_ALLOWED, "M_UNRECOGNIZED"),
-            // Anything but a plain "not found" makes remote servers retry elsewhere or back off from this one.
-            Self::Federation | Self::NotFound => (StatusCode::NOT_FOUND, "M_NOT_FOUND"),
-            Self::Upstream(_) | Self::UpstreamBroken | Self::UpstreamAnswer(_) => {
+            Self::Closed | Self::NotFound => (StatusCode::NOT_FOUND, "M_NOT_FOUND"),
+            Self::Upstream(_) | Self::UpstreamBroken | Self::UpstreamAnswer(_) | Self::Redirect(_) => {
                 (StatusCode::BAD_GATEWAY, "M_UNKNOWN")
             }
             Self::BadEnvelope | Self::Decrypt(_) => (StatusCode::BAD_REQUEST, "M_UNKNOWN"),
@@ -180,11 +185,24 @@ impl ApiError {
         }
     }
 
+    /// Status and `errcode` for other homeservers. Whatever happened here, the medium is not to be had: anything but a
+    /// plain "not found" makes Synapse ask again on the legacy routes, or back off from all of this server for minutes.
+    fn federation(&self) -> (StatusCode, &'static str) {
+        match self {
+            Self::Unrecognized | Self::WrongMethod | Self::BadRequest(_) | Self::Framing(_) | Self::TargetTooLong => {
+                self.native()
+            }
+            // Then everything is, and backing off is right.
+            Self::Upstream(UpstreamError::Unreachable(_)) => self.native(),
+            _ => (StatusCode::NOT_FOUND, "M_NOT_FOUND"),
+        }
+    }
+
     /// Status and `reason` on scanner routes. The vocabulary is closed: clients match on it.
     fn scanner(&self) -> (StatusCode, &'static str) {
         match self {
             Self::Refused(_) | Self::MalformedMedia => (StatusCode::FORBIDDEN, "MCS_MEDIA_NOT_CLEAN"),
-            Self::Upstream(_) | Self::UpstreamBroken | Self::UpstreamAnswer(_) => {
+            Self::Upstream(_) | Self::UpstreamBroken | Self::UpstreamAnswer(_) | Self::Redirect(_) => {
                 (StatusCode::BAD_GATEWAY, "MCS_MEDIA_REQUEST_FAILED")
             }
             Self::MalformedJson(_) => (StatusCode::BAD_REQUEST, "MCS_MALFORMED_JSON"),
@@ -192,15 +210,18 @@ impl ApiError {
             Self::BadEnvelope => (StatusCode::FORBIDDEN, "MCS_BAD_DECRYPTION"),
             Self::Decrypt(_) => (StatusCode::BAD_REQUEST, "MCS_MEDIA_FAILED_TO_DECRYPT"),
             Self::CannotScan(_)
+            | Self::Late
             | Self::Overloaded(_)
             | Self::UploadTooLarge
             | Self::UploadEncoded(_)
             | Self::RequestStalled
             | Self::RequestBroken
             | Self::BadRequest(_)
+            | Self::Framing(_)
+            | Self::TargetTooLong
             | Self::Unrecognized
             | Self::WrongMethod
-            | Self::Federation
+            | Self::Closed
             | Self::NotFound
             | Self::MissingToken
             | Self::UnknownToken
@@ -208,71 +229,57 @@ impl ApiError {
         }
     }
 
-    /// What the client is told. Names no signature, no address and no reason of ours that an attacker could use.
-    fn text(&self, surface: Surface) -> String {
-        let text = match self {
-            Self::Refused(Refusal::Infected) if surface == Surface::Scanner => "***VIRUS DETECTED***",
-            Self::Refused(Refusal::Infected) => "This file was refused: malware was found in it",
-            Self::Refused(Refusal::Incomplete) => "This file was refused: it could not be scanned completely",
-            Self::Refused(Refusal::Opaque) => {
-                "This file was refused: it contains encrypted content that cannot be scanned"
-            }
-            Self::Refused(Refusal::Oversize) => "This file was refused: it is too large to be scanned",
-            Self::CannotScan(_) => "The file could not be scanned; try again later",
-            Self::Overloaded(_) => "Too many requests at the moment; try again later",
-            Self::UploadTooLarge => "The file is too large to be uploaded",
-            Self::UploadEncoded(what) | Self::BadRequest(what) => what,
-            Self::RequestStalled => "The request body did not arrive in time",
-            Self::RequestBroken => "The request body is incomplete",
-            Self::Unrecognized | Self::WrongMethod => "Unrecognized request",
-            Self::Federation => "Not found",
-            Self::Upstream(_) | Self::UpstreamBroken => "Failed to reach the remote server",
-            Self::UpstreamAnswer(_) => "The remote server responded with an error",
-            Self::MalformedJson(what) => return what.clone(),
-            Self::JsonTooLarge => "The request body is too large",
-            Self::BadEnvelope => "The encrypted body could not be decrypted",
-            Self::Decrypt(what) => what,
-            Self::MalformedMedia => "Malformed media ID",
-            Self::NotFound => "File not found",
-            Self::MissingToken => "Access token missing from request",
-            Self::UnknownToken => "Invalid access token passed",
-            Self::Internal(_) => "Internal Server Error",
-        };
-        text.to_owned()
-    }
-
     /// Writes the failure to the log at the level of what it asks of an operator.
     fn log(&self) {
         match self {
             Self::Internal(_) => tracing::error!(error = %Chain(self), "request failed"),
             Self::CannotScan(_)
+            | Self::Late
             | Self::Overloaded(_)
             | Self::Upstream(_)
             | Self::UpstreamBroken
-            | Self::UpstreamAnswer(_) => tracing::warn!(error = %Chain(self), "request failed"),
+            | Self::UpstreamAnswer(_)
+            | Self::Redirect(_) => tracing::warn!(error = %Chain(self), "request failed"),
             _ => tracing::debug!(error = %self, "request refused"),
         }
     }
 
-    /// Logs the failure and answers it.
-    pub(super) fn into_response(self, surface: Surface) -> Response<Body> {
+    /// Status and `errcode` of a refusal in another style than the usual.
+    fn styled(&self, style: RefusalStyle) -> Option<(StatusCode, &'static str)> {
+        match (self, style) {
+            (Self::Refused(_), RefusalStyle::NotFound) => Some((StatusCode::NOT_FOUND, "M_NOT_FOUND")),
+            (Self::Refused(_), RefusalStyle::Safety) => Some((StatusCode::BAD_REQUEST, "ORG.MATRIX.MSC4387_SAFETY")),
+            _ => None,
+        }
+    }
+
+    /// Logs the failure and answers it; refusals on native routes in this style.
+    pub(super) fn into_response(self, surface: Surface, style: RefusalStyle) -> Response<Body> {
         self.log();
         let text = self.text(surface);
         let is_routing = matches!(self, Self::Unrecognized | Self::WrongMethod);
+        let ends_connection = matches!(self, Self::Framing(_));
         let mut response = match surface {
             Surface::Scanner if !is_routing => {
                 let (status, reason) = self.scanner();
                 respond::json(surface, status, &ScannerError { reason, info: text })
             }
+            Surface::Federation => {
+                let (status, errcode) = self.federation();
+                respond::json(surface, status, &MatrixError { errcode, error: text })
+            }
             // Errors of routing have the Matrix shape everywhere.
             Surface::Native | Surface::Scanner => {
-                let (status, errcode) = self.native();
+                let (status, errcode) = self.styled(style).unwrap_or_else(|| self.native());
                 respond::json(surface, status, &MatrixError { errcode, error: text })
             }
         };
         let status = response.status();
         if status == StatusCode::SERVICE_UNAVAILABLE {
             response.headers_mut().insert(RETRY_AFTER, RETRY_SECONDS);
+        }
+        if ends_connection {
+            response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
         }
         response
     }
