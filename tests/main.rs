@@ -8,6 +8,7 @@
 mod harness;
 
 mod admin;
+mod bypass;
 mod clamd_truth;
 mod coalescing;
 mod confidentiality;
@@ -17,10 +18,16 @@ mod encrypted;
 mod engine_failure;
 mod engine_pool;
 mod engine_table;
+mod flavours;
 mod hostile;
+mod known_media;
 mod limits;
+mod native;
+mod opaque;
 mod passthrough;
+mod redirect;
 mod scanner;
 mod scripted_clamd;
 mod shutdown;
+mod tls;
 mod upload;

@@ -97,7 +97,7 @@ async fn http2_with_prior_knowledge_is_spoken() {
 #[tokio::test]
 async fn metadata_of_media_passes() {
     let (homeserver, _clamd, app) = start().await;
-    for path in ["/_matrix/client/v1/media/config", "/_matrix/media/v3/preview_url", "/_matrix/client/versions"] {
+    for path in ["/_matrix/client/v1/media/preview_url", "/_matrix/media/v3/preview_url", "/_matrix/client/versions"] {
         homeserver.put(path, Stored::json(200, r#"{"x":1}"#));
         assert_eq!(app.get(path).await.text(), r#"{"x":1}"#);
     }

@@ -4,7 +4,10 @@ use std::sync::Arc;
 
 use http_body_util::StreamBody;
 use hyper::body::Frame;
-use tokio::sync::Notify;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    sync::Notify,
+};
 
 use crate::harness::{App, AppBuilder, Clamd, Homeserver, Stored, eicar, marker, request};
 
@@ -65,15 +68,56 @@ async fn the_homeserver_sees_nothing_of_an_infected_upload() {
             app.client.send(request(method, path), &specimen).await.assert_matrix_error(403, "M_FORBIDDEN");
         }
     }
-    assert_eq!(homeserver.seen().len(), 0);
+    assert_eq!(homeserver.uploads(), 0);
     assert_eq!(app.scans("infected").await, 2, "the same content is refused again without a scan");
+}
+
+#[tokio::test]
+async fn a_file_is_scanned_for_nobody_whom_the_homeserver_does_not_know() {
+    let (homeserver, _clamd, app) = start("").await;
+    homeserver.put("/_matrix/client/v3/account/whoami", Stored::media(b"{}"));
+    for (method, path) in ROUTES {
+        let target = format!("{path}?filename=a&user_id=%40bridge%3Ahs.test");
+        app.client.send(request(method, &target), &eicar()).await.assert_matrix_error(401, "M_MISSING_TOKEN");
+        assert_eq!(
+            homeserver.last().target,
+            "/_matrix/client/v3/account/whoami?filename=a&user_id=%40bridge%3Ahs.test"
+        );
+        let sent = request(method, &target).header("authorization", "Bearer token");
+        app.client.send(sent, &eicar()).await.assert_matrix_error(403, "M_FORBIDDEN");
+    }
+    assert_eq!((homeserver.uploads(), app.scans("infected").await), (0, 1));
+}
+
+#[tokio::test]
+async fn a_client_that_reads_only_after_it_has_sent_all_learns_why_it_was_refused() {
+    let (homeserver, _clamd, app) = start("limits: {max_media_bytes: 1MiB}").await;
+    homeserver.put("/_matrix/client/v3/account/whoami", Stored::media(b"{}"));
+    for (len, status) in [(1 << 20, "401"), (3 << 20, "413")] {
+        let mut stream = tokio::net::TcpStream::connect(app.public).await.unwrap();
+        let head = format!("POST /_matrix/media/v3/upload HTTP/1.1\r\nHost: hs.test\r\nContent-Length: {len}\r\n\r\n");
+        stream.write_all(head.as_bytes()).await.unwrap();
+        stream.write_all(&vec![0; len]).await.unwrap();
+        let mut answer = [0; 12];
+        stream.read_exact(&mut answer).await.unwrap();
+        assert_eq!(std::str::from_utf8(&answer).unwrap(), format!("HTTP/1.1 {status}"));
+    }
+}
+
+#[tokio::test]
+async fn a_homeserver_that_serves_only_media_is_not_asked_for_users_in_vain() {
+    let (homeserver, _clamd, app) = start("").await;
+    for status in [404, 405, 500, 502] {
+        homeserver.put("/_matrix/client/v3/account/whoami", Stored::json(status, "{}"));
+        assert_eq!(app.post("/_matrix/media/v3/upload", b"a medium").await.status, 200, "{status}");
+    }
 }
 
 #[tokio::test]
 async fn uploads_larger_than_the_limit_are_refused() {
     let (homeserver, _clamd, app) = start("limits: {max_media_bytes: 1000}").await;
     app.post("/_matrix/media/v3/upload", &[0; 1001]).await.assert_matrix_error(413, "M_TOO_LARGE");
-    assert_eq!(homeserver.seen().len(), 0);
+    assert_eq!(homeserver.uploads(), 0);
     assert_eq!(app.post("/_matrix/media/v3/upload", &[0; 1000]).await.status, 200);
 }
 
@@ -85,7 +129,7 @@ async fn an_upload_without_a_length_is_cut_at_the_limit() {
     let pool = hyper_util::client::legacy::Client::builder(hyper_util::rt::TokioExecutor::new()).build_http();
     let request = http::Request::post(format!("http://{}/_matrix/media/v3/upload", app.public)).body(body).unwrap();
     assert_eq!(pool.request(request).await.unwrap().status(), 413);
-    assert_eq!(homeserver.seen().len(), 0);
+    assert_eq!(homeserver.uploads(), 0);
 }
 
 #[tokio::test]
@@ -101,7 +145,7 @@ async fn an_upload_that_stalls_is_cut() {
     let pool = hyper_util::client::legacy::Client::builder(hyper_util::rt::TokioExecutor::new()).build_http();
     let request = http::Request::post(format!("http://{}/_matrix/media/v3/upload", app.public)).body(body).unwrap();
     assert_eq!(pool.request(request).await.unwrap().status(), 408);
-    assert_eq!(homeserver.seen().len(), 0);
+    assert_eq!(homeserver.uploads(), 0);
 }
 
 #[tokio::test]
@@ -120,7 +164,7 @@ async fn uploads_that_readers_would_decode_differently_are_refused() {
         .send(sent.header("content-type", "multipart/form-data"), b"x")
         .await
         .assert_matrix_error(400, "M_UNKNOWN");
-    assert_eq!(homeserver.seen().len(), 0);
+    assert_eq!(homeserver.uploads(), 0);
 }
 
 #[tokio::test]
@@ -135,7 +179,7 @@ async fn an_upload_that_trickles_is_cut() {
     let body = StreamBody::new(Box::pin(trickle));
     let request = http::Request::post(format!("http://{}/_matrix/media/v3/upload", app.public)).body(body).unwrap();
     assert_eq!(pool.request(request).await.unwrap().status(), 408);
-    assert_eq!(homeserver.seen().len(), 0);
+    assert_eq!(homeserver.uploads(), 0);
 }
 
 #[tokio::test]
@@ -155,5 +199,5 @@ async fn an_async_upload_needs_a_well_formed_address() {
     {
         app.client.send(request("PUT", path), b"x").await.assert_matrix_error(404, "M_UNRECOGNIZED");
     }
-    assert_eq!(homeserver.seen().len(), 0);
+    assert_eq!(homeserver.uploads(), 0);
 }

@@ -13,6 +13,8 @@ pub struct AppBuilder {
     backends: Vec<String>,
     /// Further settings of `clamd`, as YAML.
     clamd: String,
+    /// Further settings of `policy`, as YAML.
+    policy: String,
     sections: String,
     wait_until_ready: bool,
 }
@@ -24,6 +26,7 @@ impl AppBuilder {
             homeserver: homeserver.url(),
             backends: Vec::new(),
             clamd: String::new(),
+            policy: String::new(),
             sections: String::new(),
             wait_until_ready: true,
         }
@@ -60,7 +63,7 @@ impl AppBuilder {
         self
     }
 
-    /// Adds top-level YAML; `spool`, `crypto`, `clamd` and the addresses are set already.
+    /// Adds top-level YAML; `spool`, `crypto`, `clamd`, `policy` and the addresses are set already.
     pub fn with(mut self, yaml: &str) -> Self {
         writeln!(self.sections, "{yaml}").unwrap();
         self
@@ -74,6 +77,12 @@ impl AppBuilder {
     /// Adds settings to the `clamd` section.
     pub fn clamd_settings(mut self, yaml: &str) -> Self {
         self.clamd = format!(", {yaml}");
+        self
+    }
+
+    /// Adds settings to the `policy` section.
+    pub fn policy(mut self, yaml: &str) -> Self {
+        self.policy = format!(", {yaml}");
         self
     }
 
@@ -91,11 +100,12 @@ impl AppBuilder {
         format!(
             "listen: {listen}\nadmin: {{listen: '{admin}'}}\nhomeserver: {{url: '{}'}}\n\
              clamd: {{backends: [{}]{}{}}}\n\
-             crypto: {{request_secret_path: '{dir}/secret'}}\npolicy: {{dir: '{dir}/policies'}}\n{}",
+             crypto: {{request_secret_path: '{dir}/secret'}}\npolicy: {{dir: '{dir}/policies'{}}}\n{}",
             self.homeserver,
             self.backends.join(", "),
             hurry.concat(),
             self.clamd,
+            self.policy,
             if self.sections.contains("spool:") {
                 self.sections.replace("DIR", &dir.display().to_string())
             } else {

@@ -11,6 +11,7 @@ use axum::{
     body::Body,
     extract::{Request, State},
     response::Response,
+    serve::Listener,
 };
 use bytes::Bytes;
 use http::{HeaderMap, Method};
@@ -36,6 +37,8 @@ enum Delivery {
     CutShort(Bytes),
     /// These bytes, and the rest when it is notified.
     Held(Bytes, Arc<Notify>, Bytes),
+    /// Nothing, ever.
+    Silence,
 }
 
 impl Stored {
@@ -83,6 +86,11 @@ impl Stored {
         Self { body: Delivery::Held(first, Arc::clone(until), rest), ..self }
     }
 
+    /// Takes the request and never answers.
+    pub fn silent() -> Self {
+        Self { body: Delivery::Silence, ..Self::json(200, "") }
+    }
+
     fn respond(self, seen: &Seen) -> Response {
         let mut builder = Response::builder().status(self.status);
         for (name, value) in &self.headers {
@@ -105,9 +113,15 @@ impl Stored {
             }
             Delivery::CutShort(bytes) => {
                 builder = builder.header("content-length", bytes.len() + 100);
-                let pieces = [Ok(bytes), Err(std::io::Error::other("cut short"))];
-                Body::from_stream(futures_util::stream::iter(pieces))
+                let end = async {
+                    // The server sends what it has when there is nothing more for now.
+                    tokio::task::yield_now().await;
+                    Err(std::io::Error::other("cut short"))
+                };
+                let bytes = futures_util::stream::iter([Ok(bytes)]);
+                Body::from_stream(futures_util::StreamExt::chain(bytes, futures_util::stream::once(end)))
             }
+            Delivery::Silence => Body::empty(),
             Delivery::Held(first, until, rest) => {
                 let rest = async move {
                     until.notified().await;
@@ -137,8 +151,12 @@ impl Seen {
     }
 }
 
+/// Makes an answer of a request.
+type Responder = Arc<dyn Fn(&Seen) -> Option<Stored> + Send + Sync>;
+
 #[derive(Default)]
 struct Inner {
+    responder: Mutex<Option<Responder>>,
     stored: Mutex<HashMap<String, Stored>>,
     seen: Mutex<Vec<Seen>>,
 }
@@ -152,12 +170,20 @@ pub struct Homeserver {
 impl Homeserver {
     /// Starts one that answers 404 to everything.
     pub async fn start() -> Self {
+        Self::behind(TcpListener::bind("127.0.0.1:0").await.unwrap())
+    }
+
+    /// Starts one behind a listener of any kind.
+    pub(super) fn behind(listener: impl Listener<Addr = SocketAddr>) -> Self {
         let inner = Arc::new(Inner::default());
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let routes = Router::new().fallback(answer).with_state(Arc::clone(&inner));
         tokio::spawn(async move { axum::serve(listener, routes).await });
         Self { inner, address }
+    }
+
+    pub fn address(&self) -> SocketAddr {
+        self.address
     }
 
     pub fn url(&self) -> String {
@@ -179,9 +205,24 @@ impl Homeserver {
         }
     }
 
+    /// Answers by more than the path. Where this gives nothing, what was put there counts.
+    pub fn respond_with(&self, responder: impl Fn(&Seen) -> Option<Stored> + Send + Sync + 'static) {
+        *self.inner.responder.lock().unwrap() = Some(Arc::new(responder));
+    }
+
     /// All requests so far.
     pub fn seen(&self) -> Vec<Seen> {
         self.inner.seen.lock().unwrap().clone()
+    }
+
+    /// Requests so far for a path or what is below it.
+    pub fn seen_below(&self, path: &str) -> Vec<Seen> {
+        self.seen().into_iter().filter(|seen| seen.target.starts_with(path)).collect()
+    }
+
+    /// Requests that came with a file.
+    pub fn uploads(&self) -> usize {
+        self.seen().iter().filter(|seen| seen.target.contains("/upload")).count()
     }
 
     /// The last request.
@@ -195,7 +236,13 @@ async fn answer(State(inner): State<Arc<Inner>>, request: Request) -> Response {
     let body = body.collect().await.map(http_body_util::Collected::to_bytes).unwrap_or_default();
     let seen = Seen { method: parts.method, target: parts.uri.to_string(), headers: parts.headers, body };
     inner.seen.lock().unwrap().push(seen.clone());
-    let stored = inner.stored.lock().unwrap().get(parts.uri.path()).cloned();
+    let responder = inner.responder.lock().unwrap().clone();
+    let stored = responder.and_then(|responder| responder(&seen));
+    let stored = stored.or_else(|| inner.stored.lock().unwrap().get(parts.uri.path()).cloned());
     let missing = || Stored::json(404, r#"{"errcode":"M_NOT_FOUND","error":"Not found"}"#);
-    stored.unwrap_or_else(missing).respond(&seen)
+    let stored = stored.unwrap_or_else(missing);
+    if matches!(stored.body, Delivery::Silence) {
+        std::future::pending::<()>().await;
+    }
+    stored.respond(&seen)
 }

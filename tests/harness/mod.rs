@@ -1,23 +1,31 @@
 //! What tests are built of: an application, a fake homeserver, clamds and specimens.
 
 mod app;
+mod cdn;
 mod clamd;
 mod client;
 mod database;
+mod flavour;
+mod frames;
 mod homeserver;
 mod scanner;
 mod scripted;
 mod specimens;
+mod wire;
 
 pub use self::{
     app::{App, AppBuilder, start},
+    cdn::Cdn,
     clamd::Clamd,
     client::{Answer, Client, request},
     database::{daily_database, signature},
-    homeserver::{Homeserver, Stored},
+    flavour::{FLAVOURS, Flavour, Imitation, Medium},
+    frames::frames,
+    homeserver::{Homeserver, Seen, Stored},
     scanner::{CLEAN, INFECTED, MALFORMED, scans},
     scripted::{Ask, Script, ScriptedClamd, Specimen, Step},
-    specimens::{Sealed, eicar, encrypted_zip, marker, nested_gzip, seal},
+    specimens::{Sealed, eicar, encrypted_zip, gzip, marker, nested_gzip, seal, seal_from},
+    wire::{BareHomeserver, Wire, raw, target},
 };
 
 /// Polls `condition` until it holds: for states of other processes that announce themselves in no other way.

@@ -34,6 +34,22 @@ pub fn encrypted_zip() -> Vec<u8> {
     BASE64_STANDARD.decode(include_str!("../../samples/specimens/encrypted-zip.b64").replace('\n', "")).unwrap()
 }
 
+/// A gzip file of `content`, not compressed, with a comment in its header.
+pub fn gzip(content: &[u8], comment: &[u8]) -> Vec<u8> {
+    let len = u16::try_from(content.len()).expect("one block");
+    let mut file = b"\x1f\x8b\x08\x10\0\0\0\0\0\xff".to_vec();
+    file.extend([comment, b"\0\x01"].concat());
+    file.extend([len.to_le_bytes(), (!len).to_le_bytes()].concat());
+    file.extend(content);
+    file.extend([crc32(content).to_le_bytes(), u32::from(len).to_le_bytes()].concat());
+    file
+}
+
+fn crc32(bytes: &[u8]) -> u32 {
+    let step = |crc: u32| (crc >> 1) ^ (0xedb8_8320 * (crc & 1));
+    !bytes.iter().fold(u32::MAX, |crc, byte| (0..8).fold(crc ^ u32::from(*byte), |crc, _| step(crc)))
+}
+
 /// An attachment as a client encrypts it.
 pub struct Sealed {
     pub ciphertext: Vec<u8>,
@@ -47,6 +63,13 @@ impl Sealed {
         json!({"file": self.file}).to_string().into_bytes()
     }
 
+    /// Other ciphertext with the same key.
+    pub fn with_ciphertext(&self, ciphertext: &[u8]) -> Self {
+        let mut file = self.file.clone();
+        file["hashes"]["sha256"] = json!(BASE64_STANDARD_NO_PAD.encode(Sha256::digest(ciphertext)));
+        Self { ciphertext: ciphertext.to_vec(), file }
+    }
+
     /// The same ciphertext with another key.
     pub fn with_key(&self, key: u8) -> Self {
         let mut file = self.file.clone();
@@ -57,14 +80,24 @@ impl Sealed {
 
 /// Encrypts `plaintext` under a key made of `key`, as `mxc://hs.test/{id}`.
 pub fn seal(plaintext: &[u8], id: &str, key: u8) -> Sealed {
-    let (secret, iv) = ([key; 32], [[key; 8], [0; 8]].concat());
+    let mut iv = [key; 16];
+    iv[8..].fill(0);
+    encrypt(plaintext, id, [key; 32], iv)
+}
+
+/// The same as `mxc://hs.test/m`, with a counter that begins at any block.
+pub fn seal_from(plaintext: &[u8], iv: [u8; 16]) -> Sealed {
+    encrypt(plaintext, "m", [1; 32], iv)
+}
+
+fn encrypt(plaintext: &[u8], id: &str, secret: [u8; 32], iv: [u8; 16]) -> Sealed {
     let mut ciphertext = plaintext.to_vec();
     Ctr128BE::<Aes256>::new_from_slices(&secret, &iv).unwrap().apply_keystream(&mut ciphertext);
     let file = json!({
         "v": "v2",
         "url": format!("mxc://hs.test/{id}"),
         "key": {"kty": "oct", "alg": "A256CTR", "ext": true, "key_ops": ["encrypt", "decrypt"], "k": BASE64_URL_SAFE_NO_PAD.encode(secret)},
-        "iv": BASE64_STANDARD_NO_PAD.encode(&iv),
+        "iv": BASE64_STANDARD_NO_PAD.encode(iv),
         "hashes": {"sha256": BASE64_STANDARD_NO_PAD.encode(Sha256::digest(&ciphertext))},
     });
     Sealed { ciphertext, file }

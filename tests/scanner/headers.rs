@@ -62,7 +62,7 @@ async fn only_safe_headers_go_on_with_a_medium() {
         ("content-disposition", "attachment; filename=a.bin"),
         ("content-security-policy", "sandbox"),
         ("cross-origin-resource-policy", "same-site"),
-        ("cache-control", "private,max-age=1"),
+        ("cache-control", "private, max-age=1"),
     ];
     let dropped = [
         ("set-cookie", "session=secret"),

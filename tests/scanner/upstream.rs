@@ -8,7 +8,9 @@ use crate::harness::{Homeserver, Stored, request, start};
 /// What the homeserver was asked about a medium.
 fn targets(homeserver: &Homeserver, id: &str) -> Vec<String> {
     let about = format!("/hs.test/{id}");
-    homeserver.seen().into_iter().map(|seen| seen.target).filter(|target| target.ends_with(&about)).collect()
+    let path = |target: String| target.split('?').next().unwrap().to_owned();
+    let targets = homeserver.seen().into_iter().map(|seen| path(seen.target));
+    targets.filter(|target| target.ends_with(&about)).collect()
 }
 
 #[tokio::test]
