@@ -9,6 +9,8 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 readonly REQUIREMENTS=tests/e2e/requirements.txt
 readonly VENV=target/e2e-venv
+readonly NODE_SOURCE=tests/e2e/js
+readonly NODE_MODULES=target/e2e-js
 readonly LOGS=target/test-logs
 readonly TARGET=${CARGO_TARGET_DIR:-target}
 
@@ -54,6 +56,32 @@ require_clamd() {
     export PATH=$PATH:/usr/sbin
     command -v clamd >/dev/null || apt_install clamav-daemon
     command -v clamd >/dev/null || die "clamd is still missing; run: apt-get install clamav-daemon"
+}
+
+# The front proxies, the browser and its driver are started by the tests, too. Node runs one of the clients.
+require_peers() {
+    local missing=() pair
+    for pair in nginx:nginx-light haproxy:haproxy chromium:chromium chromedriver:chromium-driver node:nodejs npm:npm; do
+        command -v "${pair%%:*}" >/dev/null || missing+=("${pair#*:}")
+    done
+    [[ ${#missing[@]} -eq 0 ]] || apt_install "${missing[@]}"
+}
+
+# Kept as the Python environment is. The packages' install scripts are not needed, so they are not run.
+require_node_modules() {
+    local stamp
+    stamp="$(sha256sum <"$NODE_SOURCE/package-lock.json") $(node --version)"
+    if [[ -d $NODE_MODULES/node_modules && $(cat "$NODE_MODULES/stamp" 2>/dev/null) == "$stamp" ]]; then
+        step "Node packages in $NODE_MODULES are up to date"
+        return
+    fi
+    step "installing the Node packages in $NODE_MODULES"
+    rm -rf "$NODE_MODULES"
+    mkdir -p "$NODE_MODULES"
+    cp "$NODE_SOURCE"/package.json "$NODE_SOURCE"/package-lock.json "$NODE_MODULES"
+    npm ci --prefix "$NODE_MODULES" --ignore-scripts --no-audit --no-fund ||
+        die "Node packages missing; run: npm ci --prefix $NODE_MODULES --ignore-scripts"
+    printf '%s' "$stamp" >"$NODE_MODULES/stamp"
 }
 
 usable_python() {
@@ -135,7 +163,11 @@ summary() {
 
 require_rust
 require_clamd
-[[ $quick == yes ]] || require_venv
+if [[ $quick == no ]]; then
+    require_venv
+    require_peers
+    require_node_modules
+fi
 mkdir -p "$LOGS"
 rm -f "$LOGS"/*.log
 

@@ -5,7 +5,7 @@ import signal
 import socket
 from pathlib import Path
 
-from .processes import REPOSITORY, Service, executable
+from .processes import REPOSITORY, Service, executable, wait_until
 
 SAMPLES = REPOSITORY / "samples" / "clamd"
 
@@ -16,11 +16,11 @@ class Clamd(Service):
     def __init__(self, directory: Path):
         super().__init__("clamd", directory)
         self.socket = directory / "clamd.sock"
-        database = directory / "db"
-        database.mkdir()
-        shutil.copy(SAMPLES / "lazaret-test.ndb", database)
+        self.database = directory / "db"
+        self.database.mkdir()
+        shutil.copy(SAMPLES / "lazaret-test.ndb", self.database)
         template = (SAMPLES / "clamd.conf").read_text()
-        settings = template.replace("@DIR@", str(directory)).replace("@DB@", str(database))
+        settings = template.replace("@DIR@", str(directory)).replace("@DB@", str(self.database))
         self.config = directory / "clamd.conf"
         self.config.write_text(settings)
 
@@ -50,6 +50,13 @@ class Clamd(Service):
         """What clamd itself says of these bytes."""
         chunk = len(data).to_bytes(4, "big") + data
         return self.ask(b"zINSTREAM\0" + chunk + bytes(4))
+
+    def learn(self, name: str, needle: bytes, specimen: bytes) -> None:
+        """Adds a signature to the running clamd; `specimen` is what it has to be found in before this returns."""
+        with (self.database / "learned.ndb").open("a") as signatures:
+            signatures.write(f"{name}:0:*:{needle.hex()}\n")
+        assert self.ask(b"zRELOAD\0") == b"RELOADING\0"
+        wait_until(f"clamd knows {name}", lambda: b"FOUND" in self.scan(specimen), deadline=30)
 
     def kill(self) -> None:
         """Ends it the hard way, which leaves a stale socket behind."""

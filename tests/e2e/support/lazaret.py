@@ -1,13 +1,14 @@
 """The program under test, run as an operator runs it: a YAML file and `lazaret serve`."""
 
 import os
-import textwrap
 from pathlib import Path
 
 import pytest
+import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
 from . import wire
+from .certificate import Certificate
 from .clamd import Clamd
 from .homeserver import Synapse
 from .processes import REPOSITORY, Service, free_port, wait_until
@@ -20,25 +21,48 @@ def binary() -> Path:
     return path
 
 
+def _merged(base: dict, changes: dict) -> dict:
+    """`base` with `changes`, section by section."""
+    result = dict(base)
+    for key, value in changes.items():
+        old = result.get(key)
+        result[key] = _merged(old, value) if isinstance(old, dict) and isinstance(value, dict) else value
+    return result
+
+
 class Lazaret(Service):
-    def __init__(self, directory: Path, synapse: Synapse, clamd: Clamd):
+    """In front of `synapse`. `settings` are in the words of the configuration file and come on top of what every test
+    needs; `certificate` makes the public side speak TLS, `port` says where it is, if somebody has to know before."""
+
+    def __init__(
+        self,
+        directory: Path,
+        synapse: Synapse,
+        clamd: Clamd,
+        *,
+        settings: dict | None = None,
+        port: int | None = None,
+        certificate: Certificate | None = None,
+    ):
         super().__init__("lazaret", directory)
-        public, admin = free_port(), free_port()
-        self.url = f"http://127.0.0.1:{public}"
+        public, admin = port or free_port(), free_port()
+        scheme, host = ("https", "localhost") if certificate else ("http", "127.0.0.1")
+        self.url = f"{scheme}://{host}:{public}"
         self.admin_url = f"http://127.0.0.1:{admin}"
         (directory / "spool").mkdir()
+        document = {
+            "listen": f"127.0.0.1:{public}",
+            "admin": {"listen": f"127.0.0.1:{admin}"},
+            "homeserver": {"url": synapse.url},
+            "clamd": {"backends": [{"address": f"unix:{clamd.socket}"}]},
+            "cache": {"store": "memory"},
+            "crypto": {"request_secret_path": f"{directory}/request_secret"},
+            "spool": {"dir": f"{directory}/spool"},
+        }
+        if certificate:
+            document["tls"] = {"certificate": str(certificate.certificate), "key": str(certificate.key)}
         self.config = directory / "lazaret.yaml"
-        self.config.write_text(
-            textwrap.dedent(f"""\
-                listen: 127.0.0.1:{public}
-                admin: {{listen: 127.0.0.1:{admin}}}
-                homeserver: {{url: "{synapse.url}"}}
-                clamd: {{backends: [{{address: "unix:{clamd.socket}"}}]}}
-                cache: {{store: memory}}
-                crypto: {{request_secret_path: {directory}/request_secret}}
-                spool: {{dir: {directory}/spool}}
-                """)
-        )
+        self.config.write_text(yaml.safe_dump(_merged(document, settings or {}), sort_keys=False))
 
     def command(self) -> list[str]:
         return [str(binary()), "serve", "--config", str(self.config)]
@@ -58,6 +82,11 @@ class Lazaret(Service):
 
     def wait_for_readiness(self, status: int | None, deadline: float) -> None:
         wait_until(f"/readyz answers {status}", lambda: self.readiness() == status, deadline)
+
+    def forget_verdicts(self) -> None:
+        """What an operator does after a change of signatures that nobody could have noticed."""
+        reply = wire.request(self.admin_url, "POST", "/epoch/bump")
+        assert reply.status == 200, reply
 
     def metric(self, name: str, **labels: str) -> float:
         """The sum over all samples of a metric that carry these labels; 0 if there is none yet."""

@@ -6,7 +6,8 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import ClassVar, TypeVar
 
@@ -91,6 +92,24 @@ class Service:
         self.process.send_signal(how)
         return self.wait_for_exit(deadline)
 
+    @contextmanager
+    def frozen(self) -> Iterator[None]:
+        """Alive and silent for the time of this block: connections to it are made, and nothing is answered."""
+        self.process.send_signal(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            self.process.send_signal(signal.SIGCONT)
+
+    @contextmanager
+    def stopped(self) -> Iterator[None]:
+        """Away for the time of this block."""
+        self.stop()
+        try:
+            yield
+        finally:
+            self.start()
+
     def wait_for_exit(self, deadline: float) -> int:
         process = self.process
         try:
@@ -106,6 +125,15 @@ class Service:
         self.process = None
         if self in Service.running:
             Service.running.remove(self)
+
+    def log_size(self) -> int:
+        """Where the log ends now; `log_since` reads on from there."""
+        return self.log.stat().st_size if self.log.exists() else 0
+
+    def log_since(self, start: int) -> str:
+        with self.log.open("rb") as stream:
+            stream.seek(start)
+            return stream.read().decode(errors="replace")
 
     def log_tail(self, lines: int = 30) -> str:
         if not self.log.exists():

@@ -2,8 +2,9 @@
 
 import http.client
 import json
+import ssl
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
@@ -11,6 +12,11 @@ TIMEOUT = 60
 
 # What a browser needs to show our refusal to a web client instead of "network error".
 CORS_ORIGIN = "*"
+
+# The tests' certificates are self-signed.
+_ANY_CERTIFICATE = ssl.create_default_context()
+_ANY_CERTIFICATE.check_hostname = False
+_ANY_CERTIFICATE.verify_mode = ssl.CERT_NONE
 
 
 @dataclass(frozen=True)
@@ -26,6 +32,15 @@ class Reply:
         return f"{self.status} {self.body[:300]!r}"
 
 
+def connect(base: str, source: str | None = None) -> http.client.HTTPConnection:
+    """A connection for those who send a request bit by bit."""
+    address = urlsplit(base)
+    options = {"timeout": TIMEOUT, "source_address": (source, 0) if source else None}
+    if address.scheme == "https":
+        return http.client.HTTPSConnection(address.hostname, address.port, context=_ANY_CERTIFICATE, **options)
+    return http.client.HTTPConnection(address.hostname, address.port, **options)
+
+
 @contextmanager
 def open_reply(
     base: str,
@@ -36,17 +51,19 @@ def open_reply(
     body: bytes | Iterator[bytes] | None = None,
     headers: dict[str, str] | None = None,
     chunked: bool = False,
+    source: str | None = None,
 ) -> Iterator[http.client.HTTPResponse]:
-    """Sends a request and hands out the reply with its body still unread."""
-    address = urlsplit(base)
-    connection = http.client.HTTPConnection(address.hostname, address.port, timeout=TIMEOUT)
+    """Sends a request and hands out the reply with its body still unread. `source` is the client's own address."""
+    connection = connect(base, source)
     fields = dict(headers or {})
     if token is not None:
         fields["Authorization"] = f"Bearer {token}"
     if chunked:
         fields["Transfer-Encoding"] = "chunked"
     try:
-        connection.request(method, target, body=body, headers=fields, encode_chunked=chunked)
+        # Who is refused before the body is through gets the answer and then no more room for the rest.
+        with suppress(BrokenPipeError, ConnectionResetError):
+            connection.request(method, target, body=body, headers=fields, encode_chunked=chunked)
         yield connection.getresponse()
     finally:
         connection.close()
