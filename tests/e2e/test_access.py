@@ -4,7 +4,7 @@ import pytest
 
 from support import specimens, wire
 from support.attachments import SCANNER, ask_scanner, encrypted_file
-from support.homeserver import upload
+from support.homeserver import try_upload, upload
 
 V1 = "/_matrix/client/v1/media"
 THUMBNAIL = "?width=32&height=32&method=crop"
@@ -105,3 +105,92 @@ def test_upload_routes_give_synapse_s_own_refusal_for_a_bad_token(stack, bad_tok
     direct = wire.request(stack.synapse.url, "POST", target, token=token, body=b"{}")
     wire.assert_matrix_error(reply, 401, errcode)
     assert reply.body == direct.body
+
+
+def test_address_that_is_remembered_opens_nothing_after_logout(stack):
+    media = upload(stack.synapse.url, stack.alice, specimens.clean())
+    target = f"{V1}/download/{media.path}"
+    device = stack.synapse.login(stack.bob)
+    tag = wire.get(stack.url, target, token=device.token).headers["ETag"]
+    assert wire.get(stack.url, target, token=device.token, headers={"If-None-Match": tag}).status == 304
+    stack.synapse.logout(device)
+    for headers in ({}, {"If-None-Match": tag}, {"Range": "bytes=0-9"}):
+        reply = wire.get(stack.url, target, token=device.token, headers=headers)
+        wire.assert_matrix_error(reply, 401, "M_UNKNOWN_TOKEN")
+
+
+@pytest.mark.parametrize("specimen", [specimens.clean, specimens.infected], ids=["clean", "infected"])
+def test_upload_with_a_bad_token_is_refused_before_it_is_scanned(stack, bad_token, specimen):
+    token, errcode = bad_token
+    data = specimen()
+    scans = stack.lazaret.metric("lazaret_media_bytes_total", direction="upload")
+    reply = wire.request(stack.url, "POST", "/_matrix/media/v3/upload", token=token, body=data)
+    wire.assert_matrix_error(reply, 401, errcode)
+    assert stack.lazaret.metric("lazaret_media_bytes_total", direction="upload") == scans
+    assert stack.synapse.files_holding(data) == []
+
+
+def test_upload_with_a_bad_token_is_refused_before_its_body_has_come(stack, bad_token):
+    token, errcode = bad_token
+    connection = wire.connect(stack.url)
+    connection.putrequest("POST", "/_matrix/media/v3/upload")
+    connection.putheader("Content-Length", "1000000")
+    if token:
+        connection.putheader("Authorization", f"Bearer {token}")
+    connection.endheaders(b"the first bytes, and never the others")
+    with connection.getresponse() as response:
+        reply = wire.Reply(response.status, response.headers, response.read())
+    connection.close()
+    wire.assert_matrix_error(reply, 401, errcode)
+
+
+def test_guest_reads_what_is_clean_and_nothing_else(stack):
+    guest = stack.synapse.register_guest()
+    data = specimens.clean()
+    media = upload(stack.synapse.url, stack.alice, data)
+    bad = upload(stack.synapse.url, stack.alice, specimens.infected())
+    assert wire.get(stack.url, f"{V1}/download/{media.path}", token=guest.token).body == data
+    wire.assert_matrix_error(wire.get(stack.url, f"{V1}/download/{bad.path}", token=guest.token), 403, "M_FORBIDDEN")
+    refused, direct = (try_upload(base, guest, specimens.clean()) for base in (stack.url, stack.synapse.url))
+    wire.assert_matrix_error(refused, 403, "M_GUEST_ACCESS_FORBIDDEN")
+    assert refused.body == direct.body
+
+
+@pytest.mark.parametrize("specimen", [specimens.clean, specimens.infected], ids=["clean", "infected"])
+@pytest.mark.parametrize("known", [False, True], ids=["unknown", "verdict known"])
+def test_quarantine_of_synapse_counts_at_once_and_until_it_is_lifted(stack, moderator, known, specimen):
+    data = specimen()
+    media = upload(stack.synapse.url, stack.alice, data)
+    targets = [f"{V1}/download/{media.path}", f"{V1}/download/{media.path}/file.bin"]
+    if known:
+        assert {wire.get(stack.url, target, token=stack.bob.token).status for target in targets} <= {200, 403}
+    stack.synapse.set_quarantine(moderator, media, True)
+    for target in targets:
+        direct = wire.get(stack.synapse.url, target, token=stack.bob.token)
+        reply = wire.get(stack.url, target, token=stack.bob.token)
+        wire.assert_matrix_error(reply, 404, "M_NOT_FOUND")
+        assert reply.body == direct.body
+    stack.synapse.set_quarantine(moderator, media, False)
+    after = wire.get(stack.url, targets[0], token=stack.bob.token)
+    if specimen is specimens.clean:
+        assert after.status == 200 and after.body == data, after
+    else:
+        wire.assert_matrix_error(after, 403, "M_FORBIDDEN")
+
+
+def test_quarantine_counts_for_who_has_a_copy_already(stack, moderator):
+    media = upload(stack.synapse.url, stack.alice, specimens.clean())
+    target = f"{V1}/download/{media.path}"
+    tag = wire.get(stack.url, target, token=stack.bob.token).headers["ETag"]
+    stack.synapse.set_quarantine(moderator, media, True)
+    for headers in ({"If-None-Match": tag}, {"If-None-Match": "1"}, {"Range": "bytes=0-9"}):
+        reply = wire.get(stack.url, target, token=stack.bob.token, headers=headers)
+        wire.assert_matrix_error(reply, 404, "M_NOT_FOUND")
+
+
+def test_moderator_who_reads_past_the_quarantine_does_not_read_past_the_scan(stack, moderator):
+    media = upload(stack.synapse.url, stack.alice, specimens.infected())
+    stack.synapse.set_quarantine(moderator, media, True)
+    target = f"{V1}/download/{media.path}?admin_unsafely_bypass_quarantine=true"
+    assert wire.get(stack.synapse.url, target, token=moderator.token).status == 200
+    wire.assert_matrix_error(wire.get(stack.url, target, token=moderator.token), 403, "M_FORBIDDEN")

@@ -34,10 +34,12 @@ def test_clean_bytes_arrive_at_the_reserved_address(stack, reserved):
 
 def test_infected_bytes_are_refused_and_leave_the_address_free(stack, reserved):
     infected, clean = specimens.infected(), specimens.clean()
+    wire.assert_matrix_error(early_download(stack.url, reserved, stack.bob.token), 504, "M_NOT_YET_UPLOADED")
     wire.assert_matrix_error(put(stack.url, reserved, stack.alice.token, infected), 403, "M_FORBIDDEN")
     assert stack.synapse.files_holding(infected) == []
-    # Asked of Synapse itself, so that it is not the proxy's refusal that is seen here.
-    wire.assert_matrix_error(early_download(stack.synapse.url, reserved, stack.bob.token), 504, "M_NOT_YET_UPLOADED")
+    # Asked of Synapse itself too, so that it is not the proxy's refusal that is seen here.
+    for base in (stack.synapse.url, stack.url):
+        wire.assert_matrix_error(early_download(base, reserved, stack.bob.token), 504, "M_NOT_YET_UPLOADED")
 
     assert put(stack.url, reserved, stack.alice.token, clean).status == 200
     assert early_download(stack.url, reserved, stack.bob.token).body == clean

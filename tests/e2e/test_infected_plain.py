@@ -139,6 +139,24 @@ def test_infected_download_is_refused_for_nio(stack):
     assert reply.status_code == "M_FORBIDDEN"
 
 
+def test_thumbnail_of_a_picture_that_is_known_as_infected_is_refused_for_nio(stack):
+    picture = specimens.png() + specimens.marker()
+    media = upload(stack.synapse.url, stack.alice, picture, content_type="image/png")
+
+    async def attempt():
+        client = nio_client(stack.url, stack.bob)
+        try:
+            await client.download(mxc=str(media))
+            return await client.thumbnail(media.server, media.media_id, 32, 32)
+        finally:
+            await client.close()
+
+    reply = asyncio.run(attempt())
+    assert isinstance(reply, nio.ThumbnailError), reply
+    # nio takes no errcode from where it expects a picture.
+    assert reply.transport_response.status == 403
+
+
 def test_head_of_an_infected_file_is_refused_too(stack):
     media = upload(stack.synapse.url, stack.alice, specimens.infected())
     reply = wire.request(stack.url, "HEAD", f"{PREFIXES[0]}/{media.path}", token=stack.bob.token)

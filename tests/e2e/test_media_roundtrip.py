@@ -96,6 +96,22 @@ def test_thumbnail_of_a_clean_picture_passes(stack, size):
     assert reply.body == direct.body
 
 
+def test_nio_gets_the_thumbnail_that_synapse_makes(stack):
+    media = upload(stack.url, stack.alice, specimens.png(64, 64), content_type="image/png")
+
+    async def thumbnail(base: str):
+        client = nio_client(base, stack.bob)
+        try:
+            return await client.thumbnail(media.server, media.media_id, 32, 32)
+        finally:
+            await client.close()
+
+    reply, direct = (asyncio.run(thumbnail(base)) for base in (stack.url, stack.synapse.url))
+    assert isinstance(reply, nio.ThumbnailResponse), reply
+    assert (reply.body, reply.content_type) == (direct.body, direct.content_type)
+    assert reply.body.startswith(b"\x89PNG")
+
+
 def test_missing_media_is_reported_as_synapse_reports_it(stack):
     target = f"{V1}/download/hs.test/doesnotexist"
     direct = wire.get(stack.synapse.url, target, token=stack.bob.token)

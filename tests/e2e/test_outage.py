@@ -49,6 +49,36 @@ def test_scanner_routes_never_call_a_file_infected_without_clamd(fresh, how):
         assert_scanner_unavailable(ask_scanner(fresh.url, fresh.bob, verb, file))
 
 
+@pytest.fixture
+def impatient(fresh, lazaret_with):
+    """A Lazaret that waits for nobody, before a clamd that can be frozen."""
+    settings = {"native": {"upload_timeout": "1s", "federation_timeout": "1s"}}
+    return lazaret_with(fresh.synapse, settings, fresh.clamd)
+
+
+def test_upload_that_is_not_scanned_in_time_gets_try_later(fresh, impatient):
+    data = specimens.clean()
+    with fresh.clamd.frozen():
+        assert_try_later(try_upload(impatient.url, fresh.alice, data))
+    assert fresh.synapse.files_holding(data) == []
+    impatient.wait_for_readiness(200, deadline=60)
+    upload(impatient.url, fresh.alice, data)
+
+
+def test_other_server_that_cannot_be_answered_in_time_gets_404(fresh, impatient):
+    data = specimens.clean()
+    media = upload(fresh.synapse.url, fresh.alice, data)
+    target = f"/_matrix/federation/v1/media/download/{media.media_id}"
+    headers = fresh.synapse.federation_authorization("GET", target)
+    with fresh.clamd.frozen():
+        wire.assert_matrix_error(wire.get(impatient.url, target, headers=headers), 404, "M_NOT_FOUND")
+    with fresh.synapse.frozen():
+        wire.assert_matrix_error(wire.get(impatient.url, target, headers=headers), 404, "M_NOT_FOUND")
+    impatient.wait_for_readiness(200, deadline=60)
+    reply = wire.get(impatient.url, target, headers=headers)
+    assert reply.status == 200 and data in reply.body, reply
+
+
 def test_infected_file_does_not_pass_without_clamd(fresh):
     media = upload(fresh.synapse.url, fresh.alice, specimens.infected())
     fresh.clamd.stop()
