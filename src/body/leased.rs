@@ -22,7 +22,7 @@ use super::{Body, BoxError, MIN_RATE, ReceiveError};
 pub const SMALL_PIECE: usize = 16 * 1024;
 
 /// A body that gives at most `piece` bytes at a time, and is dropped with all it holds when nobody asks for its next bytes
-/// within `stall`, or they are asked for more slowly than [`MIN_RATE`]. No timer of the connection sees either: an HTTP/2
+/// within `stall`, or they are asked for more slowly than 1 KiB/s. No timer of the connection sees either: an HTTP/2
 /// client that opens no window does not stall it, nor does one that takes a byte now and then.
 pub fn leased(body: Body, stall: Duration, piece: usize) -> Body {
     if body.is_end_stream() {
