@@ -52,7 +52,7 @@
 //!    Keys are wiped by us when done with, and print nothing ([`crypto::attachment::AttachmentKey`]); buffers of the HTTP
 //!    library that a key went through are not.
 //! 6. **Bounded by configuration.** [`limits`] has the budgets; whoever takes bytes, slots or places holds a guard.
-//! 7. **One request line.** The string that was classified is the string that is sent (`http::service`), but for
+//! 7. **One request line.** The string that was classified is the string that is sent (`http::hygiene`, `http::dispatch`), but for
 //!    `allow_redirect=false` on legacy reads; and a head that others could read differently is refused by its raw bytes
 //!    (`http::watch`).
 //! 8. **Cannot scan is not infected.** [`engine::EngineError`] is no verdict; it cannot be stored and is answered as

@@ -18,18 +18,18 @@ use tokio::{
 
 use super::{Body, BoxError, MIN_RATE, ReceiveError};
 
-/// Bytes that a leased body gives at a time over HTTP/2. Who takes longer than the lease for these few is not slow.
-pub const SMALL_PIECE: usize = 16 * 1024;
-
 /// A body that gives at most `piece` bytes at a time, and is dropped with all it holds when nobody asks for its next bytes
 /// within `stall`, or they are asked for more slowly than 1 KiB/s. No timer of the connection sees either: an HTTP/2
 /// client that opens no window does not stall it, nor does one that takes a byte now and then.
-pub fn leased(body: Body, stall: Duration, piece: usize) -> Body {
+///
+/// Only where `has_rate` does the rate count: of what passes through as it comes, the sender may be the slow one.
+pub fn leased(body: Body, stall: Duration, piece: usize, has_rate: bool) -> Body {
     if body.is_end_stream() {
         return body;
     }
     let begun = Instant::now();
-    let lease = Lease { body: Some(body), rest: Bytes::new(), reader: None, piece, given: 0, begun, asked: begun };
+    let lease =
+        Lease { body: Some(body), rest: Bytes::new(), reader: None, piece, has_rate, given: 0, begun, asked: begun };
     let lease = Arc::new(Mutex::new(lease));
     let guarded = Arc::clone(&lease);
     let watcher = tokio::spawn(async move {
@@ -61,6 +61,7 @@ struct Lease {
     reader: Option<Waker>,
     /// Most bytes to give at a time.
     piece: usize,
+    has_rate: bool,
     /// Bytes given so far.
     given: u64,
     begun: Instant,
@@ -71,8 +72,9 @@ struct Lease {
 impl Lease {
     /// When it runs out, if nothing more is asked for.
     fn due(&self, stall: Duration) -> Instant {
-        let at_least = Duration::from_secs(self.given / MIN_RATE);
-        (self.asked + stall).min(self.begun + stall + at_least)
+        let stalled = self.asked + stall;
+        let too_slow = self.begun + stall + Duration::from_secs(self.given / MIN_RATE);
+        if self.has_rate { stalled.min(too_slow) } else { stalled }
     }
 }
 
@@ -130,7 +132,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_leased_body_comes_in_small_pieces_and_whole() {
         let bytes: Bytes = (0..100_000_u32).map(|i| (i % 251) as u8).collect();
-        let mut body = leased(full(bytes.clone()), Duration::from_secs(1), SMALL_PIECE);
+        let mut body = leased(full(bytes.clone()), Duration::from_secs(1), 16 * 1024, true);
         assert_eq!(body.size_hint().exact(), Some(100_000));
         let mut read = Vec::new();
         while let Some(frame) = body.frame().await {
@@ -147,7 +149,8 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_lease_that_runs_out_gives_up_what_was_held() {
         let held = Arc::new(());
-        let mut body = leased(holding(full(vec![1; 100_000]), Arc::clone(&held)), Duration::from_secs(1), SMALL_PIECE);
+        let mut body =
+            leased(holding(full(vec![1; 100_000]), Arc::clone(&held)), Duration::from_secs(1), 16 * 1024, true);
         body.frame().await.unwrap().unwrap();
         assert_eq!(Arc::strong_count(&held), 2);
         sleep(Duration::from_millis(1100)).await;
@@ -158,7 +161,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_reader_below_the_lowest_rate_is_given_up_though_it_never_stalls() {
         let held = Arc::new(());
-        let mut body = leased(holding(full(vec![1; 100_000]), Arc::clone(&held)), Duration::from_secs(10), 512);
+        let mut body = leased(holding(full(vec![1; 100_000]), Arc::clone(&held)), Duration::from_secs(10), 512, true);
         let mut pieces = 0;
         while Arc::strong_count(&held) == 2 {
             body.frame().await.unwrap().unwrap();

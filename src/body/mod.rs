@@ -19,7 +19,7 @@ use tokio::time::{Instant, Sleep, sleep, timeout};
 
 pub use self::{
     held_back::{HOLD, held_back},
-    leased::{SMALL_PIECE, leased},
+    leased::leased,
 };
 use crate::spool::{Filling, Spool, SpoolError};
 
@@ -81,11 +81,14 @@ pub fn incoming(body: Incoming) -> Body {
 
 /// A body passed on as it comes; cut when it stalls.
 pub fn relayed(body: Incoming, stall: Duration) -> Body {
-    Guarded { body, stall, timer: Box::pin(sleep(stall)) }.boxed_unsync()
+    guarded(body, stall)
 }
 
 /// As [`relayed`], for a body of any kind.
-pub fn guarded(body: Body, stall: Duration) -> Body {
+pub fn guarded<B>(body: B, stall: Duration) -> Body
+where
+    B: http_body::Body<Data = Bytes, Error: Into<BoxError>> + Send + Unpin + 'static,
+{
     Guarded { body, stall, timer: Box::pin(sleep(stall)) }.boxed_unsync()
 }
 
@@ -174,7 +177,7 @@ where
     Ok(into.finish().await?)
 }
 
-/// Reads off a body that is refused, within bounds: who is still sending it reads no answer before, and would find the
+/// Reads off the body of an upload that is refused, within bounds: who is still sending it reads no answer before, and would find the
 /// connection reset instead.
 pub async fn discard(body: Incoming, within: Duration) {
     let mut rest = Limited::new(body, MAX_DISCARDED);

@@ -146,7 +146,10 @@ impl Config {
 
     /// What works but probably not as meant.
     pub fn warnings(&self) -> Vec<String> {
-        self.cache.warning().into_iter().collect()
+        let mut warnings: Vec<String> = self.cache.warning().into_iter().collect();
+        warnings.extend(self.native.warnings());
+        warnings.extend(self.redirects.warning());
+        warnings
     }
 }
 

@@ -1,6 +1,6 @@
 //! From a clean request to its handler, with a place among the others.
 
-use std::net::IpAddr;
+use std::{net::IpAddr, time::Duration};
 
 use futures_util::{FutureExt, future::BoxFuture};
 use http::{
@@ -15,7 +15,11 @@ use tokio::time::timeout;
 use super::{
     Context,
     error::ApiError,
-    handlers::{self, Handled, download::Read, upload::AwaitsContinue},
+    handlers::{
+        self, Handled,
+        download::Read,
+        upload::{AwaitsContinue, read_off},
+    },
     hygiene, respond,
     route::Route,
     surface::Surface,
@@ -24,6 +28,9 @@ use crate::{
     body,
     upstream::headers::{Client, set_forwarded, set_host, strip_hop_by_hop},
 };
+
+/// Time for what a client sends although there is no place for it.
+const WITHOUT_A_PLACE: Duration = Duration::from_secs(5);
 
 /// Whom a connection comes from.
 #[derive(Clone, Copy, Debug)]
@@ -40,7 +47,13 @@ pub(super) async fn dispatch(context: &Context, peer: Peer, request: Request<Inc
     let client = prepare(context, peer, &mut parts);
     let place = match route.is_inspected() {
         false => None,
-        true => Some(context.bounds.places.take(client, &parts.headers, &parts.uri)?),
+        true => match context.bounds.places.take(client, &parts.headers, &parts.uri) {
+            Ok(place) => Some(place),
+            Err(error) => {
+                read_off(&parts, incoming, WITHOUT_A_PLACE).await;
+                return Err(error);
+            }
+        },
     };
     let (response, outcome) = handle(context, parts, target, incoming, route).await?;
     Ok((response.map(|body| body::holding(body, place)), outcome))

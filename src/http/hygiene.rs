@@ -6,6 +6,7 @@ use http::{
     request::Parts,
     uri::PathAndQuery,
 };
+use hyper::body::Incoming;
 
 use super::{error::ApiError, route::Route, watch::Head};
 
@@ -17,7 +18,7 @@ const METHODS: [Method; 7] =
     [Method::GET, Method::HEAD, Method::POST, Method::PUT, Method::DELETE, Method::OPTIONS, Method::PATCH];
 
 /// Refuses what others could read differently, and what nobody needs. `head` is the raw head of an HTTP/1 request.
-pub(super) fn check<B>(request: &Request<B>, route: &Route, head: Option<&Head>) -> Result<(), ApiError> {
+pub(super) fn check(request: &Request<Incoming>, route: &Route, head: Option<&Head>) -> Result<(), ApiError> {
     let is_http1 = request.version() != Version::HTTP_2;
     if is_http1 {
         let head = head.ok_or(ApiError::Framing("The request must not follow others before their end"))?;

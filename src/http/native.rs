@@ -63,6 +63,18 @@ pub enum RefusalStyle {
 }
 
 impl Config {
+    /// What the operator should know of these settings.
+    pub fn warnings(&self) -> Vec<String> {
+        let mut warnings = Vec::new();
+        if !self.pass.is_empty() {
+            warnings.push("native.pass: what is below these prefixes passes unscanned".to_owned());
+        }
+        if !self.legacy_icons.is_empty() && self.legacy_media == LegacyMedia::Scan {
+            warnings.push("native.legacy_icons does nothing without `legacy_media: deny`".to_owned());
+        }
+        warnings
+    }
+
     /// True if a medium is not to be had without a token.
     pub(super) fn is_closed(&self, media: &MediaRef) -> bool {
         self.legacy_media == LegacyMedia::Deny && !self.legacy_icons.contains(media)

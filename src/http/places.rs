@@ -54,8 +54,13 @@ impl Places {
         };
         let bounds = [(name, self.per_client), (address, self.per_address)];
         let mut taken = self.taken.lock().expect("no panic while held");
-        if bounds.iter().any(|(name, most)| taken.get(name).is_some_and(|count| count >= most)) {
+        let is_full = |(name, most): (u64, usize)| taken.get(&name).is_some_and(|count| *count >= most);
+        if is_full(bounds[0]) {
             return Err(ApiError::Overloaded("limits.max_media_requests_per_client is reached"));
+        }
+        if is_full(bounds[1]) {
+            let text = "one address has half of limits.max_media_requests; is the front proxy in trusted_proxies?";
+            return Err(ApiError::Overloaded(text));
         }
         for (name, _) in bounds {
             *taken.entry(name).or_default() += 1;

@@ -75,15 +75,22 @@ fn deliver(body: Body, delivery: &Delivery, busy: Busy) -> Body {
     // HTTP/2 would send it; and what we say of a refusal is a body like any other.
     let body = body::holding(if delivery.is_head { body::empty() } else { body }, busy);
     match delivery {
-        Delivery { is_http2: true, stall, .. } => body::leased(body, *stall, body::SMALL_PIECE),
-        Delivery { is_medium: true, stall, .. } if !fits_a_socket(&body) => body::leased(body, *stall, usize::MAX),
+        Delivery { is_http2: true, is_medium, stall, .. } => body::leased(body, *stall, H2_PIECE, *is_medium),
+        Delivery { is_medium: true, stall, .. } if !is_little(&body) => body::leased(body, *stall, H1_PIECE, true),
         _ => body,
     }
 }
 
-/// True if the kernel takes a whole body at once, so that it is nobody's to hold open.
-fn fits_a_socket(body: &Body) -> bool {
-    body.size_hint().exact().is_some_and(|bytes| bytes <= 128 * 1024)
+/// Bytes of a body that an HTTP/2 stream is given at a time. Who takes longer than the lease for these few is not slow.
+const H2_PIECE: usize = 16 * 1024;
+
+/// Bytes of a body that an HTTP/1 connection is given at a time. What it was given leaves our budgets and lets go of its
+/// place before it is sent.
+const H1_PIECE: usize = 64 * 1024;
+
+/// Little enough to leave to the connection.
+fn is_little(body: &Body) -> bool {
+    body.size_hint().exact().is_some_and(|bytes| bytes <= 2 * H1_PIECE as u64)
 }
 
 fn log(in_flight: &InFlight<'_>, response: &Response<Body>, inspected: bool) {
@@ -100,5 +107,32 @@ fn refusal_style(route: &Route, style: RefusalStyle) -> RefusalStyle {
     match (route, style) {
         (Route::Upload, RefusalStyle::NotFound) => RefusalStyle::Forbidden,
         _ => style,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http_body_util::BodyExt;
+
+    use super::*;
+    use crate::http::activity::Activity;
+
+    /// hyper lets go of a body with its last frame, however much of that is still to be sent.
+    #[tokio::test]
+    async fn a_medium_leaves_in_pieces_that_keep_what_it_holds_until_the_last() {
+        for is_http2 in [false, true] {
+            let held = Arc::new(());
+            let body = body::holding(body::full(vec![1; 1 << 20]), Arc::clone(&held));
+            let stall = Duration::from_secs(30);
+            let delivery = Delivery { is_head: false, is_http2, is_medium: true, stall };
+            let mut body = deliver(body, &delivery, Activity::new().begin());
+            let mut left = 1 << 20;
+            while let Some(frame) = body.frame().await {
+                let piece = frame.unwrap().into_data().unwrap().len();
+                assert!(piece <= 64 * 1024 && Arc::strong_count(&held) == 2, "{piece} with {left} left");
+                left -= piece;
+            }
+            assert_eq!(left, 0);
+        }
     }
 }

@@ -23,10 +23,15 @@ pub fn thumbnail_address(media: &MediaRef, query: Option<&str>) -> String {
 pub fn without_redirects(target: &PathAndQuery) -> PathAndQuery {
     let query = target.query().unwrap_or_default().split('&');
     let mut parameters: Vec<&str> =
-        query.filter(|parameter| !parameter.is_empty() && name(parameter) != "allow_redirect").collect();
+        query.filter(|parameter| !parameter.is_empty() && !asks_for_redirects(parameter)).collect();
     parameters.push("allow_redirect=false");
     let changed = format!("{}?{}", target.path(), parameters.join("&"));
     PathAndQuery::try_from(changed).unwrap_or_else(|_| target.clone())
+}
+
+/// Some servers separate parameters by semicolons as well.
+fn asks_for_redirects(parameter: &str) -> bool {
+    parameter.split(';').any(|parameter| name(parameter) == "allow_redirect")
 }
 
 fn name(parameter: &str) -> Cow<'_, str> {
@@ -46,6 +51,7 @@ mod tests {
             ("/a?allow_redirect=true", "/a?allow_redirect=false"),
             ("/a?x=%20&allow_redirect=true&y&allow_redirect", "/a?x=%20&y&allow_redirect=false"),
             ("/a?%61llow_redirect=true", "/a?allow_redirect=false"),
+            ("/a?x;allow_redirect=true&y", "/a?y&allow_redirect=false"),
         ] {
             assert_eq!(without_redirects(&target.parse().unwrap()), expected, "{target}");
         }

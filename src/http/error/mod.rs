@@ -240,6 +240,10 @@ impl ApiError {
             | Self::UpstreamBroken
             | Self::UpstreamAnswer(_)
             | Self::Redirect(_) => tracing::warn!(error = %Chain(self), "request failed"),
+            // Their texts are ours, and whoever sends them to all requests, a proxy perhaps, must be found.
+            Self::Framing(_) | Self::BadRequest(_) | Self::TargetTooLong => {
+                tracing::info!(error = %self, "request refused");
+            }
             _ => tracing::debug!(error = %self, "request refused"),
         }
     }
@@ -256,7 +260,11 @@ impl ApiError {
     /// Logs the failure and answers it; refusals on native routes in this style.
     pub(super) fn into_response(self, surface: Surface, style: RefusalStyle) -> Response<Body> {
         self.log();
-        let text = self.text(surface);
+        let styled = self.styled(style).filter(|_| surface == Surface::Native);
+        let text = match styled {
+            Some((StatusCode::NOT_FOUND, _)) => Self::NotFound.text(surface),
+            _ => self.text(surface),
+        };
         let is_routing = matches!(self, Self::Unrecognized | Self::WrongMethod);
         let ends_connection = matches!(self, Self::Framing(_));
         let mut response = match surface {
@@ -270,7 +278,7 @@ impl ApiError {
             }
             // Errors of routing have the Matrix shape everywhere.
             Surface::Native | Surface::Scanner => {
-                let (status, errcode) = self.styled(style).unwrap_or_else(|| self.native());
+                let (status, errcode) = styled.unwrap_or_else(|| self.native());
                 respond::json(surface, status, &MatrixError { errcode, error: text })
             }
         };

@@ -71,7 +71,7 @@ pub(super) async fn take_in(
         let received = body::receive(body, spooler.begin(max, declared), stall).await;
         received.inspect(|spool| taken_in.inc_by(spool.len()))
     };
-    let received = match address.filter(|_| !is_encoded && declared.is_none_or(|length| length > HOLD)) {
+    let received = match address.filter(|_| !is_encoded && declared.is_some_and(|length| length > HOLD)) {
         Some(address) => context.arrivals.join((context.inspector.location(&address()), declared), receive).await,
         None => receive().await.map(Arc::new).map_err(Arc::new),
     };

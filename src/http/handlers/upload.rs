@@ -1,6 +1,6 @@
 //! Native uploads: the homeserver sees nothing of a file before it was let through.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use http::{
     HeaderMap, Method, StatusCode,
@@ -34,9 +34,7 @@ pub(crate) struct AwaitsContinue;
 pub(crate) async fn upload(context: &Context, mut parts: Parts, target: PathAndQuery, incoming: Incoming) -> Handled {
     let bounds = &context.bounds;
     if let Some(refused) = refuse_early(context, &parts.headers, &target).await {
-        if parts.extensions.get::<AwaitsContinue>().is_none() {
-            body::discard(incoming, bounds.stall).await;
-        }
+        read_off(&parts, incoming, bounds.stall).await;
         return refused;
     }
     let filling = context.spooler.begin(bounds.max_media_bytes, declared_length(&parts.headers));
@@ -49,6 +47,13 @@ pub(crate) async fn upload(context: &Context, mut parts: Parts, target: PathAndQ
     let body = body::spooled(&spool);
     let answer = context.upstream.send(Purpose::Upload, parts.method, target, parts.headers, body).await?;
     Ok((respond::relay(answer, bounds.stall), "forwarded"))
+}
+
+/// Reads off the body of a refused request, unless its client waits to be asked for it.
+pub(crate) async fn read_off(parts: &Parts, incoming: Incoming, within: Duration) {
+    if parts.extensions.get::<AwaitsContinue>().is_none() {
+        body::discard(incoming, within).await;
+    }
 }
 
 /// What the head of an upload is refused for, if it is, before its body is looked at.

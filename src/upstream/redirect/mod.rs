@@ -58,6 +58,14 @@ pub struct Config {
     pub timeout: Duration,
 }
 
+impl Config {
+    /// What the operator should know of these settings.
+    pub fn warning(&self) -> Option<String> {
+        let is_idle = self.hosts.is_empty() && (!self.private_networks.is_empty() || self.ca_file.is_some());
+        is_idle.then(|| "redirects.private_networks and .ca_file do nothing without redirects.hosts".to_owned())
+    }
+}
+
 impl Default for Config {
     fn default() -> Self {
         Self { hosts: Vec::new(), private_networks: Vec::new(), ca_file: None, timeout: Duration::from_secs(30) }

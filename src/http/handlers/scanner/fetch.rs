@@ -59,7 +59,7 @@ impl Wanted<'_> {
 
 /// Fetches a medium as its client would: from the authenticated route if it sends a token, else from the old routes,
 /// the oldest last.
-pub(super) async fn fetch(context: &Context, headers: &HeaderMap, wanted: Wanted<'_>) -> Result<Fetched, ApiError> {
+pub(super) async fn fetch(context: &Context, headers: &HeaderMap, wanted: &Wanted<'_>) -> Result<Fetched, ApiError> {
     let has_token = headers.contains_key(AUTHORIZATION);
     if !has_token && context.native.is_closed(wanted.media) {
         return Err(ApiError::MissingToken);

@@ -15,7 +15,7 @@ use crate::{
     http::{
         Context,
         error::ApiError,
-        handlers, respond,
+        respond,
         route::{Kind, Scanner},
         surface::Surface,
     },
@@ -65,19 +65,19 @@ async fn plain(
 ) -> Result<Fetched, ApiError> {
     let media = media.map_err(|MalformedMedia| ApiError::MalformedMedia)?;
     let wanted = Wanted { media: &media, kind, query };
-    let address = || handlers::fetch::address(&media, kind, query);
-    let fetched = fetch(context, headers, wanted).await?;
+    let fetched = fetch(context, headers, &wanted).await?;
     if kind == Kind::Thumbnail {
         refuse_thumbnail_of_infected(context, &media).await?;
     }
-    inspect(context, Some(&media), &fetched, Way::Keyless, Some(&address)).await?;
+    inspect(context, Some(&media), &fetched, Way::Keyless, Some(&|| wanted.address())).await?;
     Ok(fetched)
 }
 
 /// What is inspected is the plaintext; what is kept for serving is the ciphertext, which the client decrypts itself.
 async fn scan_encrypted(context: &Context, headers: &HeaderMap, incoming: Incoming) -> Result<Fetched, ApiError> {
     let Attachment { media, key } = request::read(context, incoming).await?;
-    let fetched = fetch(context, headers, Wanted { media: &media, kind: Kind::Full, query: None }).await?;
+    let wanted = Wanted { media: &media, kind: Kind::Full, query: None };
+    let fetched = fetch(context, headers, &wanted).await?;
     inspect(context, Some(&media), &fetched, Way::Keyed(&key), None).await?;
     Ok(fetched)
 }
