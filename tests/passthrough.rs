@@ -136,3 +136,19 @@ async fn a_request_body_is_streamed_as_it_comes() {
     client.read_exact(&mut answer).await.unwrap();
     assert_eq!(&answer, b"HTTP/1.1 200 OK");
 }
+
+#[tokio::test]
+async fn headers_that_name_another_request_stay_behind() {
+    let (homeserver, _clamd, app) = start().await;
+    let media = "/_matrix/media/v3/download/hs.test/m";
+    let sent =
+        ["x-original-url", "x-rewrite-url"].iter().fold(request("GET", "/x"), |sent, name| sent.header(*name, media));
+    let sent =
+        ["x-http-method-override", "x-method-override"].iter().fold(sent, |sent, name| sent.header(*name, "PUT"));
+    app.client.send(sent, b"").await;
+    let seen = homeserver.last();
+    assert_eq!((seen.method.as_str(), seen.target.as_str()), ("GET", "/x"));
+    for name in ["x-original-url", "x-rewrite-url", "x-http-method-override", "x-method-override"] {
+        assert_eq!(seen.header(name), None, "some servers would take it for what is asked");
+    }
+}
