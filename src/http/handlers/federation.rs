@@ -16,14 +16,15 @@ use hyper::body::Frame;
 
 use super::{
     Handled,
-    fetch::{Fetched, ask, declared_length, relay_refusal, take_in},
-    inspect,
+    fetch::{ask, declared_length, relay_refusal, take_in},
+    inspect, inspect_spool,
 };
 use crate::{
     body::{self, Body, BoxError},
     http::{Context, error::ApiError, respond},
     inspect::Way,
     policy::Refusal,
+    spool::Spool,
     upstream::multipart::{self, Boundary, MultipartError, Parts, Splitter},
 };
 
@@ -36,12 +37,11 @@ pub(crate) async fn federation(context: &Context, headers: HeaderMap, target: Pa
     let (head, body) = answer.into_parts();
     let head = head.headers;
     let boundary = Boundary::of(&head).map_err(|error| unusable(&error))?;
-    let (parts, medium) = split(context, &head, &boundary, body).await?;
+    let (parts, spool) = split(context, &head, &boundary, body).await?;
     let response = match parts.headers.get(LOCATION) {
         None => {
-            inspect(context, None, &medium, Way::Keyless, None).await?;
-            let around = (&parts.prefix, &parts.suffix);
-            respond::multipart(&head, boundary.content_type(), around, &medium.spool)
+            inspect_spool(context, None, &spool, Way::Keyless).await?;
+            respond::multipart(&head, boundary.content_type(), (&parts.prefix, &parts.suffix), &spool)
         }
         Some(location) => {
             let fetched = take_in(context, None, context.follower.fetch(location).await?).await?;
@@ -60,7 +60,7 @@ async fn split(
     head: &HeaderMap,
     boundary: &Boundary,
     body: Body,
-) -> Result<(Parts, Fetched), ApiError> {
+) -> Result<(Parts, Arc<Spool>), ApiError> {
     if head.contains_key(CONTENT_ENCODING) {
         return Err(ApiError::UpstreamAnswer("encoded although identity was asked for"));
     }
@@ -75,8 +75,7 @@ async fn split(
     let spool = spool.map_err(|error| ApiError::from_upstream(&error))?;
     let parts = splitter.finish().map_err(|error| unusable(&error))?;
     context.metrics.taken_in("download").inc_by(spool.len());
-    let fetched = Fetched { headers: parts.headers.clone(), spool: Arc::new(spool), encoded: None };
-    Ok((parts, fetched))
+    Ok((parts, Arc::new(spool)))
 }
 
 fn unusable(error: &MultipartError) -> ApiError {
