@@ -19,8 +19,8 @@ const END_HEADERS: u8 = 4;
 /// What came back.
 #[derive(Debug, Default)]
 pub struct Frames {
-    /// An answer had begun.
-    pub answered: bool,
+    /// The status of the answer, if one had begun.
+    pub status: Option<u16>,
     /// Its body.
     pub data: Vec<u8>,
     /// The stream or the connection was given up.
@@ -53,7 +53,7 @@ async fn answer(mut stream: TcpStream) -> Frames {
         let (kind, flags) = (head[3], head[4]);
         match kind {
             DATA => frames.data.extend(payload),
-            HEADERS => frames.answered = true,
+            HEADERS => frames.status = frames.status.or(Some(status(&payload))),
             RST_STREAM | GOAWAY => frames.refused = true,
             _ => (),
         }
@@ -77,4 +77,35 @@ fn block(fields: &[(&str, &str)]) -> Vec<u8> {
         [&[len], text.as_bytes()].concat()
     };
     fields.iter().flat_map(|(name, value)| [vec![0], string(name), string(value)].concat()).collect()
+}
+
+/// The status of an answer: the first header of its block, in one of the forms that our side uses.
+fn status(block: &[u8]) -> u16 {
+    match *block {
+        [0x88, ..] => 200,
+        [0x8c, ..] => 400,
+        [0x8d, ..] => 404,
+        [0x8e, ..] => 500,
+        // ":status" by index, and three digits as they are or in Huffman's code, which has five bits for 0, 1 and 2 and
+        // six for the others.
+        [0x48, length, ..] => {
+            let text = &block[2..][..usize::from(length & 0x7f)];
+            match length & 0x80 {
+                0 => std::str::from_utf8(text).unwrap().parse().unwrap(),
+                _ => digits(text),
+            }
+        }
+        _ => panic!("a form that is not known: {block:02x?}"),
+    }
+}
+
+fn digits(code: &[u8]) -> u16 {
+    let bits = code.iter().fold(0_u64, |bits, byte| bits << 8 | u64::from(*byte)) << (64 - 8 * code.len());
+    let (mut at, mut number) = (0, 0);
+    for _ in 0..3 {
+        let five = (bits << at) >> 59;
+        let (digit, width) = if five < 3 { (five, 5) } else { (((bits << at) >> 58) - 0x19 + 3, 6) };
+        (at, number) = (at + width, number * 10 + u16::try_from(digit).unwrap());
+    }
+    number
 }

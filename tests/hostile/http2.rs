@@ -1,21 +1,6 @@
-//! HTTP/2 that no client library would send: frames made by hand.
+//! HTTP/2 that no client library would send.
 
-use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
-    net::TcpStream,
-};
-
-use crate::harness::{App, start};
-
-const DATA: u8 = 0;
-const HEADERS: u8 = 1;
-const RESET: u8 = 3;
-const SETTINGS: u8 = 4;
-const GOAWAY: u8 = 7;
-
-/// Flags of a frame.
-const END_STREAM: u8 = 1;
-const END_HEADERS: u8 = 4;
+use crate::harness::{App, frames, start};
 
 /// What became of a request.
 #[derive(Debug, PartialEq, Eq)]
@@ -26,72 +11,10 @@ enum Fate {
     Ended,
 }
 
-fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
-    let length = u32::try_from(payload.len()).unwrap().to_be_bytes();
-    [&length[1..], &[kind, flags], &stream.to_be_bytes(), payload].concat()
-}
-
-/// Headers as literals without any compression (RFC 7541 §6.2.2).
-fn headers(pairs: &[(&str, &str)]) -> Vec<u8> {
-    let text = |text: &str| [&[u8::try_from(text.len()).unwrap()], text.as_bytes()].concat();
-    pairs.iter().flat_map(|(name, value)| [vec![0], text(name), text(value)].concat()).collect()
-}
-
-/// The status of an answer: the first header of its block, in one of the forms that our side uses.
-fn status(block: &[u8]) -> u16 {
-    match *block {
-        [0x88, ..] => 200,
-        [0x8c, ..] => 400,
-        [0x8d, ..] => 404,
-        [0x8e, ..] => 500,
-        // ":status" by index, and three digits as they are or in Huffman's code, which has five bits for 0, 1 and 2 and
-        // six for the others.
-        [0x48, length, ..] => {
-            let text = &block[2..][..usize::from(length & 0x7f)];
-            match length & 0x80 {
-                0 => std::str::from_utf8(text).unwrap().parse().unwrap(),
-                _ => digits(text),
-            }
-        }
-        _ => panic!("a form that is not known: {block:02x?}"),
-    }
-}
-
-fn digits(code: &[u8]) -> u16 {
-    let bits = code.iter().fold(0_u64, |bits, byte| bits << 8 | u64::from(*byte)) << (64 - 8 * code.len());
-    let (mut at, mut number) = (0, 0);
-    for _ in 0..3 {
-        let five = (bits << at) >> 59;
-        let (digit, width) = if five < 3 { (five, 5) } else { (((bits << at) >> 58) - 0x19 + 3, 6) };
-        (at, number) = (at + width, number * 10 + u16::try_from(digit).unwrap());
-    }
-    number
-}
-
 /// Sends one request and gives its fate.
-async fn fate(app: &App, pairs: &[(&str, &str)], body: &[u8]) -> Fate {
-    let mut stream = TcpStream::connect(app.public).await.unwrap();
-    let end = if body.is_empty() { END_STREAM } else { 0 };
-    let mut sent = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec();
-    sent.extend(frame(SETTINGS, 0, 0, b""));
-    sent.extend(frame(HEADERS, END_HEADERS | end, 1, &headers(pairs)));
-    if !body.is_empty() {
-        sent.extend(frame(DATA, END_STREAM, 1, body));
-    }
-    stream.write_all(&sent).await.unwrap();
-    loop {
-        let mut head = [0; 9];
-        if stream.read_exact(&mut head).await.is_err() {
-            return Fate::Ended;
-        }
-        let mut payload = vec![0; usize::from(head[0]) << 16 | usize::from(head[1]) << 8 | usize::from(head[2])];
-        stream.read_exact(&mut payload).await.unwrap();
-        match head[3] {
-            HEADERS => return Fate::Answered(status(&payload)),
-            RESET | GOAWAY => return Fate::Ended,
-            _ => (),
-        }
-    }
+async fn fate(app: &App, fields: &[(&str, &str)], body: &[u8]) -> Fate {
+    let answer = frames(app, fields, Some(body).filter(|body| !body.is_empty())).await;
+    answer.status.map_or(Fate::Ended, Fate::Answered)
 }
 
 /// A request with some of its headers replaced; no value takes one away.
