@@ -2,11 +2,36 @@
 
 use std::sync::Arc;
 
-use tokio::sync::Notify;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    sync::Notify,
+};
 
 use crate::harness::{AppBuilder, Clamd, Homeserver, Script, ScriptedClamd, Stored, eicar, eventually, seal};
 
 const V1: &str = "/_matrix/client/v1/media/download/hs.test/m";
+
+#[tokio::test]
+async fn an_upload_without_a_place_is_told_so_though_it_reads_only_at_its_end() {
+    let (homeserver, clamd) = (Homeserver::start().await, Clamd::start().await);
+    let app = AppBuilder::new(&homeserver).clamd(&clamd).with("limits: {max_media_requests: 1}").start().await;
+    let never = Arc::new(Notify::new());
+    homeserver.put_media("m", &Stored::media(b"").held(b"a ", &never, b"medium"));
+    let first = app.get(V1);
+    tokio::pin!(first);
+    tokio::select! {
+        answer = first.as_mut() => panic!("{answer:?}"),
+        () = eventually("the first is under way", || async { homeserver.seen().len() == 1 }) => (),
+    }
+    let len = 3 << 20;
+    let mut stream = tokio::net::TcpStream::connect(app.public).await.unwrap();
+    let head = format!("POST /_matrix/media/v3/upload HTTP/1.1\r\nHost: hs.test\r\nContent-Length: {len}\r\n\r\n");
+    stream.write_all(head.as_bytes()).await.unwrap();
+    stream.write_all(&vec![0; len]).await.unwrap();
+    let mut answer = [0; 12];
+    stream.read_exact(&mut answer).await.unwrap();
+    assert_eq!(std::str::from_utf8(&answer).unwrap(), "HTTP/1.1 503");
+}
 
 #[tokio::test]
 async fn one_request_too_many_is_asked_to_come_again() {

@@ -172,4 +172,13 @@ mod tests {
         assert!((20..=22).contains(&pieces), "half of the rate uses up the grace of ten seconds in twenty: {pieces}");
         assert!(body.frame().await.unwrap().is_err());
     }
+
+    #[tokio::test(start_paused = true)]
+    async fn where_the_rate_does_not_count_only_a_stall_does() {
+        let mut body = leased(full(vec![1; 30_000]), Duration::from_secs(10), 512, false);
+        while let Some(frame) = body.frame().await {
+            frame.unwrap();
+            sleep(Duration::from_secs(9)).await;
+        }
+    }
 }

@@ -112,6 +112,19 @@ fn the_one_setting_without_a_default_is_named() {
 }
 
 #[test]
+fn settings_that_do_nothing_or_open_something_are_told() {
+    let warnings = |yaml: &str| with(yaml, &[URL]).unwrap().warnings().join("\n");
+    assert_eq!(warnings("native: {legacy_media: deny, legacy_icons: ['mxc://hs.test/a']}\n"), "");
+    for (yaml, key) in [
+        ("native: {pass: [/_matrix/media/unstable/admin]}\n", "native.pass"),
+        ("native: {legacy_icons: ['mxc://hs.test/a']}\n", "native.legacy_icons"),
+        ("redirects: {private_networks: [10.0.0.0/8]}\n", "redirects.private_networks"),
+    ] {
+        assert!(warnings(yaml).contains(key), "{yaml}");
+    }
+}
+
+#[test]
 fn settings_that_cannot_work_are_all_named() {
     let error =
         with("clamd: {backends: [], scan_timeout: 0s}\nspool: {max_bytes: 1MiB}\nredirects: {timeout: 0s}\n", &[URL])

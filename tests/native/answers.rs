@@ -1,5 +1,7 @@
 //! How refusals and media look.
 
+use tokio::io::AsyncReadExt;
+
 use super::{FEDERATION, UPLOAD, V1, start_with};
 use crate::harness::{AppBuilder, Flavour, Homeserver, Script, ScriptedClamd, Stored, eicar, encrypted_zip, request};
 
@@ -16,7 +18,9 @@ async fn a_refusal_looks_as_the_operator_wants() {
             homeserver.put_media("m", &Stored::media(&medium));
             homeserver.put(FEDERATION, Flavour::Synapse.multipart(&medium, "image/png"));
             for path in [V1, "/_matrix/media/v3/thumbnail/hs.test/m"] {
-                app.get(path).await.assert_matrix_error(status, errcode);
+                let answer = app.get(path).await;
+                answer.assert_matrix_error(status, errcode);
+                assert_eq!(answer.text().contains("refused"), style != "not_found", "{answer:?}");
             }
             let head = app.client.send(request("HEAD", V1).header("authorization", "Bearer token"), b"").await;
             assert_eq!((head.status.as_u16(), head.body.len()), (status, 0), "{style}");
@@ -49,6 +53,22 @@ async fn another_homeserver_is_told_no_more_on_the_old_routes() {
         let of_a_client = app.client.get("/_matrix/media/v3/download/hs.test/m?allow_redirect=true").await;
         of_a_client.assert_matrix_error(told, errcode);
     }
+}
+
+/// Only of a homeserver that is not there at all is it right to back off.
+#[tokio::test]
+async fn another_homeserver_is_told_bad_gateway_only_when_ours_is_down() {
+    let (homeserver, clamd) = (Homeserver::start().await, ScriptedClamd::start(Script::clean()));
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let app = AppBuilder::new(&homeserver).scripted(&clamd).homeserver_at(listener.local_addr().unwrap()).start().await;
+    let (answer, ()) = tokio::join!(app.get(FEDERATION), async {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let asked = stream.read(&mut [0; 1024]).await.unwrap();
+        assert_ne!(asked, 0, "it broke off after it was asked");
+    });
+    answer.assert_matrix_error(404, "M_NOT_FOUND");
+    drop(listener);
+    app.get(FEDERATION).await.assert_matrix_error(502, "M_UNKNOWN");
 }
 
 #[tokio::test]
