@@ -2,12 +2,11 @@
 
 use std::sync::Arc;
 
-use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
-    sync::Notify,
-};
+use tokio::sync::Notify;
 
-use crate::harness::{AppBuilder, Clamd, Homeserver, Script, ScriptedClamd, Stored, eicar, eventually, seal};
+use crate::harness::{
+    AppBuilder, Clamd, Homeserver, Script, ScriptedClamd, Stored, eicar, eventually, late_upload, seal,
+};
 
 const V1: &str = "/_matrix/client/v1/media/download/hs.test/m";
 
@@ -23,14 +22,7 @@ async fn an_upload_without_a_place_is_told_so_though_it_reads_only_at_its_end() 
         answer = first.as_mut() => panic!("{answer:?}"),
         () = eventually("the first is under way", || async { homeserver.seen().len() == 1 }) => (),
     }
-    let len = 3 << 20;
-    let mut stream = tokio::net::TcpStream::connect(app.public).await.unwrap();
-    let head = format!("POST /_matrix/media/v3/upload HTTP/1.1\r\nHost: hs.test\r\nContent-Length: {len}\r\n\r\n");
-    stream.write_all(head.as_bytes()).await.unwrap();
-    stream.write_all(&vec![0; len]).await.unwrap();
-    let mut answer = [0; 12];
-    stream.read_exact(&mut answer).await.unwrap();
-    assert_eq!(std::str::from_utf8(&answer).unwrap(), "HTTP/1.1 503");
+    assert_eq!(late_upload(&app, 3 << 20).await, 503);
 }
 
 #[tokio::test]

@@ -4,12 +4,9 @@ use std::sync::Arc;
 
 use http_body_util::StreamBody;
 use hyper::body::Frame;
-use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
-    sync::Notify,
-};
+use tokio::sync::Notify;
 
-use crate::harness::{App, AppBuilder, Clamd, Homeserver, Stored, eicar, marker, request};
+use crate::harness::{App, AppBuilder, Clamd, Homeserver, Stored, eicar, late_upload, marker, request};
 
 const ROUTES: [(&str, &str); 4] = [
     ("POST", "/_matrix/media/v3/upload"),
@@ -93,14 +90,8 @@ async fn a_file_is_scanned_for_nobody_whom_the_homeserver_does_not_know() {
 async fn a_client_that_reads_only_after_it_has_sent_all_learns_why_it_was_refused() {
     let (homeserver, _clamd, app) = start("limits: {max_media_bytes: 1MiB}").await;
     homeserver.put("/_matrix/client/v3/account/whoami", Stored::media(b"{}"));
-    for (len, status) in [(1 << 20, "401"), (3 << 20, "413")] {
-        let mut stream = tokio::net::TcpStream::connect(app.public).await.unwrap();
-        let head = format!("POST /_matrix/media/v3/upload HTTP/1.1\r\nHost: hs.test\r\nContent-Length: {len}\r\n\r\n");
-        stream.write_all(head.as_bytes()).await.unwrap();
-        stream.write_all(&vec![0; len]).await.unwrap();
-        let mut answer = [0; 12];
-        stream.read_exact(&mut answer).await.unwrap();
-        assert_eq!(std::str::from_utf8(&answer).unwrap(), format!("HTTP/1.1 {status}"));
+    for (len, status) in [(1 << 20, 401), (3 << 20, 413)] {
+        assert_eq!(late_upload(&app, len).await, status);
     }
 }
 

@@ -25,7 +25,7 @@ pub use self::{
     scanner::{CLEAN, INFECTED, MALFORMED, scans},
     scripted::{Ask, Script, ScriptedClamd, Specimen, Step},
     specimens::{Sealed, eicar, encrypted_zip, gzip, marker, nested_gzip, seal, seal_from},
-    wire::{BareHomeserver, Wire, raw, target},
+    wire::{BareHomeserver, Wire, late_upload, raw, target},
 };
 
 /// Polls `condition` until it holds: for states of other processes that announce themselves in no other way.

@@ -44,6 +44,21 @@ pub async fn raw(app: &App, sent: impl AsRef<[u8]>) -> Wire {
     read_to_end(stream).await
 }
 
+/// Uploads so many bytes, without a token, and reads the status only when all are sent. In between, the application has
+/// time to answer; if it then closed the connection instead of reading on, sending would fail.
+pub async fn late_upload(app: &App, len: usize) -> u16 {
+    const PIECE: usize = 64 * 1024;
+    let mut stream = TcpStream::connect(app.public).await.unwrap();
+    let head = "POST /_matrix/media/v3/upload HTTP/1.1\r\nHost: hs.test\r\nConnection: close\r\n";
+    stream.write_all(format!("{head}Content-Length: {len}\r\n\r\n").as_bytes()).await.unwrap();
+    for sent in (0..len).step_by(PIECE) {
+        assert_eq!(app.admin.get("/livez").await.status, 200);
+        let piece = vec![0; PIECE.min(len - sent)];
+        stream.write_all(&piece).await.unwrap_or_else(|error| panic!("{error} after {sent} bytes"));
+    }
+    read_to_end(stream).await.status()
+}
+
 /// Everything until the end of a connection. A reset after the answer is as good as an end.
 async fn read_to_end(mut stream: TcpStream) -> Wire {
     let mut answer = Vec::new();
