@@ -9,15 +9,16 @@ use crate::{
     admin,
     cache::{VerdictCache, key::KeyRing},
     config::Config,
-    crypto::envelope::EnvelopeKey,
-    engine::{Engine, clamd::Clamd},
+    crypto::envelope::EnvelopeKeys,
+    engine::{Engine, Role, Tally, clamd::Clamd, exec::Exec, icap::Icap, panel::Panel},
     http,
     inspect::{Inspector, Stages},
     lifecycle::{self, Lifecycle},
     policy::Policy,
+    reload::Reloader,
     spool::Spooler,
     telemetry,
-    upstream::{Upstream, redirect::Follower},
+    upstream::{Origin, redirect::Follower},
 };
 
 /// A Lazaret that has bound its addresses and is about to serve.
@@ -27,6 +28,7 @@ pub struct App {
     tls: Option<http::Tls>,
     context: Arc<http::Context>,
     engine: Arc<dyn Engine>,
+    reloader: Reloader,
     registry: prometheus::Registry,
     lifecycle: Lifecycle,
     shutdown: lifecycle::Config,
@@ -38,15 +40,13 @@ impl App {
         let registry = telemetry::metrics::registry()?;
         let lifecycle = Lifecycle::default();
         let policy = Policy::load(&config.policy)?;
-        let envelope = EnvelopeKey::load_or_create(&config.crypto)?;
+        let envelope = Arc::new(EnvelopeKeys::load_or_create(&config.crypto)?);
+        let reloader = Reloader::new(&config.crypto, Arc::clone(&envelope), &registry)?;
         let spool_dir = || format!("spool.dir {} cannot be used", config.spool.dir.display());
         let spooler = Arc::new(Spooler::open(&config.spool, config.limits.memory_bytes).with_context(spool_dir)?);
         spooler.register(&registry)?;
-        let clamd = Clamd::new(&config.clamd, &config.limits, policy.relies_on(), &spooler, &registry)?;
-        clamd.first_look().await.map_err(anyhow::Error::msg).context("no clamd keeps what the policy promises")?;
-        let engine: Arc<dyn Engine> = Arc::new(clamd);
-        let url = config.homeserver.url.clone().context("homeserver.url is not set")?;
-        let upstream = Upstream::new(url, &config.homeserver, &registry)?;
+        let engine = engines(&config, &policy, &spooler, &registry).await?;
+        let origin = Origin::new(&config.homeserver, &config.direct, &registry)?;
         let follower = Follower::new(&config.redirects, config.homeserver.timeouts.connect, &registry)?;
         let stages = Stages {
             engine: Arc::clone(&engine),
@@ -59,12 +59,13 @@ impl App {
         let bounds = http::Bounds::new(&config.limits);
         bounds.register(&config.limits, &registry)?;
         let context = http::Context {
-            upstream,
+            origin,
             inspector: Inspector::new(stages, &config.inspect, lifecycle.tasks().clone(), &registry)?,
             spooler,
             envelope,
             follower,
             native: config.native,
+            compat: http::compat::Compat::new(&config.compat),
             arrivals: http::Arrivals::default(),
             trusted: config.trusted_proxies,
             bounds,
@@ -73,9 +74,10 @@ impl App {
         Ok(Self {
             public: bind("listen", config.listen).await?,
             admin: bind("admin.listen", config.admin.listen).await?,
-            tls: http::Tls::load(&config.tls, &registry)?,
+            tls: http::Tls::load(&config.tls, &registry)?.map(|tls| tls.nudged_by(reloader.certificate())),
             context: Arc::new(context),
             engine,
+            reloader,
             registry,
             lifecycle,
             shutdown: config.shutdown,
@@ -92,16 +94,24 @@ impl App {
         self.admin.local_addr()
     }
 
+    /// Reads again what may change meanwhile.
+    pub fn reloader(&self) -> &Reloader {
+        &self.reloader
+    }
+
     /// Serves until a first message on `stops` (or until its senders are gone), then drains; a second one, or the
     /// deadline, ends the drain. True if nothing failed and nothing was cut off.
     pub async fn run(self, mut stops: mpsc::Receiver<()>) -> bool {
-        let Self { public, admin, tls, context, engine, registry, lifecycle, shutdown } = self;
-        let health = admin::Context { engine: Arc::clone(&engine), lifecycle: lifecycle.clone(), registry };
+        let Self { public, admin, tls, context, engine, reloader, registry, lifecycle, shutdown } = self;
+        let (asked, watched) = (reloader.clone(), Arc::clone(&engine));
+        let health = admin::Context { engine: watched, lifecycle: lifecycle.clone(), reloader: asked, registry };
         let stopped = lifecycle.dropping().clone();
+        let looking = stopped.clone();
         let mut parts = JoinSet::new();
         parts.spawn(admin::serve(admin, health));
         parts.spawn(http::serve(public, tls, context, lifecycle.clone()));
         parts.spawn(async move { engine.watch(stopped).await });
+        parts.spawn(async move { reloader.watch(looking).await });
         let failed = tokio::select! {
             _ = stops.recv() => false,
             // No part ends before it is told to. Without canaries, for one, readiness would mean nothing.
@@ -130,6 +140,38 @@ impl App {
         }
         finished && !failed
     }
+}
+
+/// All engines that are configured, as one.
+async fn engines(
+    config: &Config,
+    policy: &Policy,
+    spooler: &Arc<Spooler>,
+    registry: &prometheus::Registry,
+) -> anyhow::Result<Arc<dyn Engine>> {
+    let tally = Tally::register(registry)?;
+    let mut engines: Vec<(Role, Arc<dyn Engine>)> = Vec::new();
+    if !config.clamd.backends.is_empty() {
+        let clamd = Clamd::new(&config.clamd, &config.limits, policy.relies_on(), spooler, &tally, registry)?;
+        let first =
+            clamd.first_look().await.map_err(anyhow::Error::msg).context("no clamd keeps what the policy promises");
+        match config.clamd.role {
+            Role::Required => first?,
+            Role::Advisory => drop(first.inspect_err(|error| tracing::warn!("{error:#}"))),
+        }
+        engines.push((config.clamd.role, Arc::new(clamd)));
+    }
+    for exec in &config.engines.exec {
+        let engine = Exec::new(exec, &config.limits, spooler, &tally)
+            .with_context(|| format!("engines.exec `{}`", exec.name))?;
+        engines.push((exec.role, Arc::new(engine)));
+    }
+    for icap in &config.engines.icap {
+        let engine =
+            Icap::new(icap, &config.limits, &tally).with_context(|| format!("engines.icap `{}`", icap.name))?;
+        engines.push((icap.role, Arc::new(engine)));
+    }
+    Ok(Panel::of(engines, config.engines.advisory_wait))
 }
 
 async fn bind(key: &str, address: SocketAddr) -> anyhow::Result<TcpListener> {

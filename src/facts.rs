@@ -5,7 +5,8 @@
 pub struct Facts {
     /// Length in bytes.
     pub size: u64,
-    /// Media type told by the leading bytes; `None` when they are not known to be anything, as with text or ciphertext.
+    /// Media type told by the leading bytes, `text/plain` for any text that is nothing more; `None` when they are not known
+    /// to be anything, as with ciphertext.
     pub detected_type: Option<&'static str>,
     /// The leading bytes are those of an archive, or of a document that is one inside: its size tells little of what it
     /// takes to look into it.

@@ -6,9 +6,10 @@
 
 use std::{io, time::Duration};
 
+use rustix::process::{Resource, Rlimit, setrlimit};
 use serde::Deserialize;
 use tokio::{
-    signal::unix::{SignalKind, signal},
+    signal::unix::{Signal, SignalKind, signal},
     sync::mpsc,
     time::{sleep, timeout},
 };
@@ -81,6 +82,11 @@ impl Lifecycle {
     }
 }
 
+/// Forbids core dumps, of this process and of those that it starts: they would put keys and plaintext on a disk.
+pub fn forbid_core_dumps() -> io::Result<()> {
+    Ok(setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) })?)
+}
+
 /// One message for each SIGTERM or SIGINT. The first asks for a drain, the second for an end.
 pub fn signals() -> io::Result<mpsc::Receiver<()>> {
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
@@ -97,6 +103,11 @@ pub fn signals() -> io::Result<mpsc::Receiver<()>> {
         }
     });
     Ok(receiver)
+}
+
+/// One message for one or more SIGHUPs, which do not end the process from here on.
+pub fn hangups() -> io::Result<Signal> {
+    signal(SignalKind::hangup())
 }
 
 #[cfg(test)]

@@ -26,8 +26,9 @@ pub struct Config {
     pub max_media_requests_per_client: NonZeroUsize,
     /// Connections of clients at a time; further ones wait in the listen queue of the kernel.
     pub max_connections: NonZeroUsize,
-    /// Memory for media held in memory (small media and the plaintext of attachments). Past it small media go to disk
-    /// and attachments are decrypted on their way to the engine. What is held back of known media while they are streamed,
+    /// Memory for media held in memory: small media, the plaintext of attachments, and files that are scanned before their
+    /// upload. Past it small media go to disk, attachments are decrypted on their way to the engine, and files before their
+    /// upload have to wait. What is held back of known media while they are streamed,
     /// up to 128 KiB of each, comes on top.
     pub memory_bytes: ByteSize,
     /// Longest wait for the next bytes of a request or response body before the transfer is cut.

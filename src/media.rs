@@ -52,6 +52,11 @@ impl MediaRef {
         }
     }
 
+    /// The server's name.
+    pub fn server(&self) -> &str {
+        &self.server
+    }
+
     /// `{server}/{media_id}` for an upstream path. Only `:`, `[` and `]` of the grammar need encoding.
     pub fn path(&self) -> String {
         if self.server.bytes().all(|byte| !b":[]".contains(&byte)) {

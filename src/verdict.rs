@@ -101,8 +101,8 @@ pub struct Signatures {
 /// Whether an engine was found working after it gave a verdict. An engine may be broken for a while before anyone
 /// notices; what it said in that while must not be remembered. An engine that breaks and heals between two looks is not
 /// noticed.
-#[derive(Clone, Debug, Default)]
-pub struct Vouch(Arc<OnceLock<Standing>>);
+#[derive(Clone, Debug)]
+pub struct Vouch(Vec<Arc<OnceLock<Standing>>>);
 
 /// How an engine stands after some verdicts of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -115,27 +115,40 @@ pub enum Standing {
     Refuted,
 }
 
+impl Default for Vouch {
+    fn default() -> Self {
+        Self(vec![Arc::default()])
+    }
+}
+
 impl Vouch {
+    /// For a verdict that several engines gave together: who does not believe one of them does not believe it.
+    pub fn of_all(vouches: impl IntoIterator<Item = Self>) -> Self {
+        Self(vouches.into_iter().flat_map(|vouch| vouch.0).collect())
+    }
+
     /// Says so of all verdicts that are vouched for by this.
     pub fn settle(&self, standing: Standing) {
-        self.0.get_or_init(|| standing);
+        for part in &self.0 {
+            part.get_or_init(|| standing);
+        }
     }
 
     /// True once it is known that the engine cannot be believed in this.
     pub fn refutes(&self, verdict: &Verdict) -> bool {
-        match self.0.get() {
+        self.0.iter().any(|part| match part.get() {
             None | Some(Standing::Proven) => false,
             Some(Standing::Doubted) => matches!(verdict, Verdict::Clean(_)),
             Some(Standing::Refuted) => true,
-        }
+        })
     }
 }
 
 /// Where a verdict comes from.
 #[derive(Clone, Debug)]
 pub struct Provenance {
-    /// The engine's name, for example `clamd`.
-    pub engine: &'static str,
+    /// The engine's name, for example `clamd`; of several, all their names.
+    pub engine: Arc<str>,
     /// The engine's version, for example `1.4.6`.
     pub version: String,
     /// The signature database; `None` if the engine does not say.

@@ -168,13 +168,18 @@ where
         // Trailers carry nothing of a medium.
         if let Ok(bytes) = frame.map_err(ReceiveError::Broken)?.into_data() {
             received += bytes.len() as u64;
-            if begun.elapsed() > stall + Duration::from_secs(received / MIN_RATE) {
+            if is_too_slow(begun, received, stall) {
                 return Err(ReceiveError::Stalled);
             }
             into.write(&bytes).await?;
         }
     }
     Ok(into.finish().await?)
+}
+
+/// True if so many bytes since then are fewer than an honest sender has sent.
+pub fn is_too_slow(begun: Instant, received: u64, stall: Duration) -> bool {
+    begun.elapsed() > stall + Duration::from_secs(received / MIN_RATE)
 }
 
 /// Reads off the body of an upload that is refused, within bounds: who is still sending it reads no answer before, and would find the

@@ -1,17 +1,20 @@
 //! The command line.
 
 mod doctor;
-mod epoch;
+mod migrate;
+mod operators;
+mod secret;
 
 use std::{path::PathBuf, process::ExitCode};
 
+use anyhow::Context as _;
 use clap::{Args, Parser, Subcommand};
 
 use crate::{
     app::App,
     config::{self, Config, ConfigError},
-    crypto::envelope::{EnvelopeKey, SecretError},
-    http, lifecycle,
+    crypto::envelope::secrets::{self, SecretError, Secrets},
+    engine, http, lifecycle,
     policy::Policy,
     telemetry, upstream,
 };
@@ -33,7 +36,7 @@ enum Command {
     Serve(ConfigArgs),
     /// Say what is wrong with a configuration, without starting anything.
     Check(ConfigArgs),
-    /// Ask the configured clamds what they really do, and say what to change in their settings.
+    /// Ask the configured clamds and ICAP servers what they really do, and say what to change in their settings.
     Doctor {
         #[command(flatten)]
         config: ConfigArgs,
@@ -44,6 +47,14 @@ enum Command {
     /// Tell a running Lazaret of signatures that clamd's version does not show.
     #[command(subcommand)]
     Epoch(EpochCommand),
+    /// Have a running Lazaret read its request secrets and its certificate again.
+    Reload(ConfigArgs),
+    /// Manage the secrets that encrypted request bodies are opened with.
+    #[command(subcommand)]
+    Secret(secret::Command),
+    /// Take over from a Matrix Content Scanner.
+    #[command(subcommand)]
+    Migrate(migrate::Command),
 }
 
 #[derive(Debug, Subcommand)]
@@ -76,8 +87,13 @@ pub fn main() -> ExitCode {
             config.load().map_err(Into::into).and_then(|config| doctor::run(&config, json))
         }
         Command::Epoch(EpochCommand::Bump(config)) => {
-            config.load().map_err(Into::into).and_then(|config| epoch::bump(&config))
+            config.load().map_err(Into::into).and_then(|config| operators::post(&config, "/epoch/bump"))
         }
+        Command::Reload(config) => {
+            config.load().map_err(Into::into).and_then(|config| operators::post(&config, "/reload"))
+        }
+        Command::Secret(command) => secret::run(&command),
+        Command::Migrate(command) => migrate::run(&command),
     };
     outcome.unwrap_or_else(|error| {
         eprintln!("lazaret: {error:#}");
@@ -89,14 +105,18 @@ pub fn main() -> ExitCode {
 fn serve(args: &ConfigArgs) -> anyhow::Result<ExitCode> {
     let config = args.load()?;
     telemetry::log::init(&config.log);
+    if let Err(error) = lifecycle::forbid_core_dumps() {
+        tracing::warn!(%error, "core dumps cannot be forbidden; they may hold keys and plaintext");
+    }
     for warning in config.warnings() {
         tracing::warn!("{warning}");
     }
     let runtime =
         tokio::runtime::Builder::new_multi_thread().max_blocking_threads(BLOCKING_THREADS).enable_all().build()?;
     let finished = runtime.block_on(async {
-        let stops = lifecycle::signals()?;
+        let (stops, hangups) = (lifecycle::signals()?, lifecycle::hangups()?);
         let app = App::build(config).await?;
+        tokio::spawn(app.reloader().clone().follow(hangups));
         tracing::info!(version = env!("CARGO_PKG_VERSION"), "started");
         anyhow::Ok(app.run(stops).await)
     })?;
@@ -109,12 +129,19 @@ fn check(args: &ConfigArgs) -> anyhow::Result<ExitCode> {
     Policy::load(&config.policy)?;
     upstream::check(&config.homeserver)?;
     upstream::redirect::check(&config.redirects)?;
+    for exec in &config.engines.exec {
+        engine::exec::check(exec, &config.limits).with_context(|| format!("engines.exec `{}`", exec.name))?;
+    }
+    for icap in &config.engines.icap {
+        engine::icap::check(icap).with_context(|| format!("engines.icap `{}`", icap.name))?;
+    }
+    upstream::direct::check(&config.direct)?;
     let expired = http::tls::check(&config.tls)?;
     let secret = &config.crypto.request_secret_path;
     let mut notes = config.warnings();
     notes.extend(expired);
-    match EnvelopeKey::load(secret) {
-        Ok(_) => (),
+    match Secrets::read(secret) {
+        Ok(_) => notes.extend(secrets::exposed(secret)),
         Err(SecretError::Read(_, error)) if error.kind() == std::io::ErrorKind::NotFound => {
             notes.push(format!("{} does not exist and will be created at start", secret.display()));
         }

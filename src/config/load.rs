@@ -86,6 +86,8 @@ fn read(file: &Path) -> Result<Value, ConfigError> {
         // The place comes first in our messages.
         let message = message.rsplit_once(" at line ").map_or(message.as_str(), |(before, _)| before);
         let line = place.and_then(|(line, _)| text.lines().nth(line - 1)).map(str::to_owned);
+        // Their values may be secrets, and stand in any line.
+        let line = line.filter(|_| !text.contains("additional_headers"));
         ConfigError::File(Box::new(FileError { file: file.to_owned(), place, problem: suggest(message), line }))
     })
 }

@@ -11,7 +11,11 @@ use serde::Deserialize;
 
 pub use self::load::{ConfigError, load};
 use crate::{
-    admin, cache, crypto::envelope, engine::clamd, http, inspect, lifecycle, limits, policy, spool, telemetry::log,
+    admin, cache,
+    crypto::envelope,
+    engine::{self, clamd},
+    http, inspect, lifecycle, limits, policy, spool,
+    telemetry::log,
     upstream,
 };
 
@@ -34,10 +38,16 @@ pub struct Config {
     pub homeserver: upstream::Config,
     /// The homeserver's own media routes.
     pub native: http::native::Config,
+    /// How close the scanner API keeps to the Matrix Content Scanner.
+    pub compat: http::compat::Config,
     /// Where its redirects may lead.
     pub redirects: upstream::redirect::Config,
+    /// Media without a homeserver.
+    pub direct: upstream::direct::Config,
     /// The antivirus engine.
     pub clamd: clamd::Config,
+    /// Engines beside it.
+    pub engines: engine::Config,
     /// The order of stages.
     pub inspect: inspect::Config,
     /// The verdict cache.
@@ -65,8 +75,11 @@ impl Default for Config {
             admin: admin::Config::default(),
             homeserver: upstream::Config::default(),
             native: http::native::Config::default(),
+            compat: http::compat::Config::default(),
             redirects: upstream::redirect::Config::default(),
+            direct: upstream::direct::Config::default(),
             clamd: clamd::Config::default(),
+            engines: engine::Config::default(),
             inspect: inspect::Config::default(),
             cache: cache::Config::default(),
             crypto: envelope::Config::default(),
@@ -90,16 +103,25 @@ impl Config {
         };
         let (limits, clamd) = (&self.limits, &self.clamd);
         expect(
-            self.homeserver.url.is_some(),
+            self.homeserver.url.is_some() || self.direct.enabled,
             "homeserver.url is not set; it is the one setting without a default. \
-             Write `homeserver: {url: \"http://127.0.0.1:8008\"}` or set LAZARET__HOMESERVER__URL",
+             Write `homeserver: {url: \"http://127.0.0.1:8008\"}` or set LAZARET__HOMESERVER__URL; \
+             only `direct: {enabled: true}` goes without a homeserver",
         );
-        expect(!clamd.backends.is_empty(), "clamd.backends is empty; without an engine nothing can pass");
+        expect(
+            self.homeserver.url.is_none() || !self.direct.enabled,
+            "homeserver.url and direct.enabled exclude each other: media come from the homeserver, or else from the \
+             servers that their addresses name; leave one of them out",
+        );
         expect(
             self.tls.certificate.is_some() == self.tls.key.is_some(),
             "tls.certificate and tls.key need each other; for plain HTTP leave both out",
         );
         expect(!self.tls.reload_interval.is_zero(), "tls.reload_interval is 0; files would be read all the time");
+        expect(
+            !self.crypto.reload_interval.is_zero(),
+            "crypto.reload_interval is 0; the file would be read all the time",
+        );
         expect(limits.max_media_bytes.as_u64() > 0, "limits.max_media_bytes is 0; no medium could pass");
         expect(!limits.stall_timeout.is_zero(), "limits.stall_timeout is 0; every transfer would be cut");
         expect(!limits.head_timeout.is_zero(), "limits.head_timeout is 0; every request would be cut");
@@ -108,6 +130,7 @@ impl Config {
         expect(!clamd.probe_timeout.is_zero(), "clamd.probe_timeout is 0; no canary could pass");
         expect(!self.homeserver.timeouts.media.is_zero(), "homeserver.timeouts.media is 0; no medium could be fetched");
         expect(!self.redirects.timeout.is_zero(), "redirects.timeout is 0; no redirect could be followed");
+        expect(!self.direct.timeout.is_zero(), "direct.timeout is 0; no server could answer");
         expect(!self.native.upload_timeout.is_zero(), "native.upload_timeout is 0; no upload could pass");
         expect(
             !self.native.federation_timeout.is_zero(),
@@ -128,19 +151,29 @@ impl Config {
             clamd.reload_settle,
             self.inspect.toxic_ttl,
             self.tls.reload_interval,
+            self.crypto.reload_interval,
             self.homeserver.timeouts.connect,
             self.homeserver.timeouts.media,
             self.redirects.timeout,
+            self.direct.timeout,
             self.native.upload_timeout,
             self.native.federation_timeout,
             self.shutdown.delay,
             self.shutdown.deadline,
         ];
-        expect(durations.iter().all(|time| *time <= LONGEST), "a timeout is longer than a day");
-        let ages = [self.cache.ttl, self.native.max_age];
-        expect(ages.iter().all(|age| *age <= 365 * LONGEST), "cache.ttl or native.max_age is longer than a year");
+        let mut durations = durations.into_iter().chain(self.engines.times());
+        expect(durations.all(|time| time <= LONGEST), "a timeout is longer than a day");
+        let ages = [self.cache.ttl, self.direct.cache_ttl, self.native.max_age];
+        let longest = 365 * LONGEST;
+        expect(
+            ages.into_iter().chain(self.engines.ages()).all(|age| age <= longest),
+            "cache.ttl, direct.cache_ttl, native.max_age or max_age of an engine is longer than a year",
+        );
         let room = self.spool.max_bytes.as_u64() >= limits.max_media_bytes.as_u64();
         expect(room, "spool.max_bytes is less than limits.max_media_bytes; the largest allowed medium would not fit");
+        problems.extend(self.engines.problems(clamd));
+        problems.extend(self.policy.problems());
+        problems.extend(self.compat.problems());
         problems
     }
 
@@ -148,7 +181,18 @@ impl Config {
     pub fn warnings(&self) -> Vec<String> {
         let mut warnings: Vec<String> = self.cache.warning().into_iter().collect();
         warnings.extend(self.native.warnings());
+        warnings.extend(self.engines.warnings(&self.clamd, &self.limits));
+        warnings.extend(self.compat.warning());
+        warnings.extend(self.policy.warnings());
         warnings.extend(self.redirects.warning());
+        warnings.extend(self.direct.warnings());
+        if self.direct.enabled && !self.redirects.hosts.is_empty() {
+            warnings
+                .push("redirects.hosts does nothing with direct.enabled, which follows redirects anywhere".to_owned());
+        }
+        if self.direct.enabled && self.compat.adds_headers() {
+            warnings.push("compat.forward_headers and .additional_headers are for the homeserver, and do nothing with direct.enabled".to_owned());
+        }
         warnings
     }
 }

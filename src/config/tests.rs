@@ -112,6 +112,21 @@ fn the_one_setting_without_a_default_is_named() {
 }
 
 #[test]
+fn media_come_from_one_homeserver_or_from_the_servers_of_their_addresses() {
+    let error = with("direct: {enabled: true}\n", &[URL]).unwrap_err();
+    assert!(error.contains("homeserver.url and direct.enabled exclude each other"), "{error}");
+    let error = with("direct: {enabled: false}\n", &[]).unwrap_err();
+    assert!(error.contains("homeserver.url is not set") && error.contains("direct: {enabled: true}"), "{error}");
+    let warnings = |yaml: &str| with(yaml, &[]).unwrap().warnings().join("\n");
+    let strangers = warnings("direct: {enabled: true}\n");
+    assert!(strangers.contains("any https server") && strangers.contains("credentials_for is empty"), "{strangers}");
+    let both = warnings("direct: {enabled: true}\nredirects: {hosts: [cdn.example.org]}\n");
+    assert!(both.contains("redirects.hosts does nothing") && !strangers.contains("redirects"), "{both}");
+    let trusting = warnings("direct: {enabled: true, credentials_for: [example.org, 'hs.test:8448']}\n");
+    assert!(trusting.contains("any https server") && !trusting.contains("is empty"), "{trusting}");
+}
+
+#[test]
 fn settings_that_do_nothing_or_open_something_are_told() {
     let warnings = |yaml: &str| with(yaml, &[URL]).unwrap().warnings().join("\n");
     assert_eq!(warnings("native: {legacy_media: deny, legacy_icons: ['mxc://hs.test/a']}\n"), "");
@@ -119,6 +134,8 @@ fn settings_that_do_nothing_or_open_something_are_told() {
         ("native: {pass: [/_matrix/media/unstable/admin]}\n", "native.pass"),
         ("native: {legacy_icons: ['mxc://hs.test/a']}\n", "native.legacy_icons"),
         ("redirects: {private_networks: [10.0.0.0/8]}\n", "redirects.private_networks"),
+        ("direct: {credentials_for: [example.org]}\n", "direct.credentials_for"),
+        ("compat: {strict_mcs: true}\n", "compat.strict_mcs"),
     ] {
         assert!(warnings(yaml).contains(key), "{yaml}");
     }
@@ -127,9 +144,24 @@ fn settings_that_do_nothing_or_open_something_are_told() {
 #[test]
 fn settings_that_cannot_work_are_all_named() {
     let error =
-        with("clamd: {backends: [], scan_timeout: 0s}\nspool: {max_bytes: 1MiB}\nredirects: {timeout: 0s}\n", &[URL])
+        with("clamd: {backends: [], scan_timeout: 0s}\nspool: {max_bytes: 1MiB}\nredirects: {timeout: 0s}\ndirect: {timeout: 0s}\n", &[URL])
             .unwrap_err();
-    for key in ["clamd.backends", "clamd.scan_timeout", "spool.max_bytes", "redirects.timeout"] {
+    for key in ["clamd.backends", "clamd.scan_timeout", "spool.max_bytes", "redirects.timeout", "direct.timeout"] {
+        assert!(error.contains(key), "{error}");
+    }
+}
+
+#[test]
+fn settings_that_contradict_others_are_named() {
+    for (yaml, key) in [
+        (
+            "policy: {allowed_mimetypes: [image/png], blocked_mimetypes: [image/gif]}\n",
+            "policy.allowed_mimetypes and policy.blocked",
+        ),
+        ("compat: {forward_headers: [X-A, Content-Length]}\n", "compat.forward_headers: Content-Length: "),
+        ("compat: {additional_headers: {Host: hs.test}}\n", "compat.additional_headers: Host: "),
+    ] {
+        let error = with(yaml, &[URL]).unwrap_err();
         assert!(error.contains(key), "{error}");
     }
 }
@@ -151,5 +183,44 @@ fn the_example_shows_every_setting_with_its_default() {
     assert_eq!(config, Config { homeserver: config.homeserver.clone(), ..Config::default() });
     assert_eq!(config.homeserver.timeouts, upstream::Timeouts::default());
     let keys: serde_yaml::Value = serde_yaml::from_str(text).unwrap();
-    assert_eq!(keys.as_mapping().unwrap().len(), 16, "no section is left out");
+    assert_eq!(keys.as_mapping().unwrap().len(), 19, "no section is left out");
+}
+
+#[test]
+fn engines_that_cannot_work_together_are_named() {
+    let exec = |more: &str| format!("engines: {{exec: [{{name: script, command: [/scan.sh]{more}}}]}}\n");
+    for (yaml, expected) in [
+        ("clamd: {backends: []}\n".to_owned(), "no engine is required"),
+        (format!("clamd: {{role: advisory}}\n{}", exec(", role: advisory")), "no engine is required"),
+        (exec("").replace("script", "clamd"), "`clamd` is no name for an engine"),
+        (exec("").replace("script", "My Script"), "`My Script` is no name for an engine"),
+        (exec("").replace("}]", "}, {name: script, command: [/x]}]"), "two are named `script`"),
+        (exec("").replace("/scan.sh", ""), "command is empty"),
+        (exec(", unavailable_exit_codes: [0]"), "nothing could be clean"),
+        (exec(", timeout: 0s"), "timeout is 0"),
+        (exec(", max_age: 0s"), "max_age is 0"),
+        (exec(", comand: x"), "did you mean `command`?"),
+        ("engines: {exec: [{name: script}]}\n".to_owned(), "missing field `command`"),
+    ] {
+        let error = with(&yaml, &[URL]).unwrap_err();
+        assert!(error.contains(expected), "{yaml}: {error}");
+    }
+    let alone = with(&format!("clamd: {{backends: []}}\n{}", exec(", canaries: false")), &[URL]).unwrap();
+    let warnings = alone.warnings().join("\n");
+    assert!(warnings.contains("no required engine names") && warnings.contains("without canaries"), "{warnings}");
+}
+
+#[test]
+fn a_mistake_beside_headers_that_may_be_secret_repeats_none_of_them() {
+    for (yaml, problem) in [
+        ("compat: {additional_headers: {X-Key: s3cret}, strict: true}\n", "did you mean `strict_mcs`?"),
+        ("compat: {additional_headers: {X-Key: 53637265}}\n", "put it in quotes"),
+        ("compat: {additional_headers: {X-Key: \"s3cret\\n\"}}\n", "its value cannot be one of a header"),
+    ] {
+        let error = with(yaml, &[URL]).unwrap_err();
+        assert!(error.contains(problem), "{error}");
+        assert!(!error.contains("s3cret") && !error.contains("53637265"), "{error}");
+    }
+    let config = with("compat: {additional_headers: {X-Key: s3cret}}\n", &[URL]).unwrap();
+    assert!(!format!("{config:?}").contains("s3cret"));
 }

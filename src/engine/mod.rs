@@ -5,11 +5,24 @@
 //! To add an engine, implement [`Engine`] in a module of its own and build it in `app`.
 
 pub mod clamd;
+mod config;
+pub mod exec;
+mod freshness;
+pub mod icap;
+pub mod panel;
+mod proof;
+mod specimen;
+mod tally;
+mod vouches;
 
 use futures_util::future::BoxFuture;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+pub use self::{
+    config::{Config, Role},
+    tally::Tally,
+};
 use crate::{
     facts::Facts,
     plaintext::Plaintext,
@@ -85,8 +98,11 @@ pub trait Engine: Send + Sync {
         deadline: Instant,
     ) -> BoxFuture<'a, Result<Scan, EngineError>>;
 
-    /// True if a verdict of this epoch is what would be said today.
-    fn is_current(&self, epoch: &Epoch) -> bool;
+    /// Its name in the configuration, in metrics and in verdicts.
+    fn name(&self) -> &str;
+
+    /// True if `verdict`, which was given in this epoch, is what would be said today.
+    fn is_current(&self, verdict: &Verdict, epoch: &Epoch) -> bool;
 
     /// Makes all verdicts so far outdated, since an operator knows of a change that the engine does not show. Gives the
     /// number that says so in epochs.

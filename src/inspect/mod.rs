@@ -106,6 +106,10 @@ pub enum Way<'a> {
     Keyed(&'a AttachmentKey),
     /// To someone of whom no key is known.
     Keyless,
+    /// To someone who reads it as it is.
+    Plain,
+    /// To nobody: another form of it goes on.
+    Encoded,
 }
 
 /// What was found out about a medium, and what to do with it.
@@ -172,11 +176,13 @@ impl Inspector {
         let identity = self.stages.keys.plaintext(body.digest());
         let (record, access) = match way {
             Way::Upload => (self.judge_plain(identity, body).await?, Access::Upload),
+            Way::Encoded => (self.judge_plain(identity, body).await?, Access::Encoded),
             Way::Keyed(key) => (self.judge_attachment(identity, body, key).await?, Access::Keyed),
-            Way::Keyless => {
+            Way::Keyless | Way::Plain => {
                 let record = self.judge_plain(identity, body).await?;
                 let openings = self.openings(identity, &record.facts).await;
-                (record, Access::Keyless(openings))
+                let is_plain = matches!(way, Way::Plain);
+                (record, if is_plain { Access::Plain(openings) } else { Access::Keyless(openings) })
             }
         };
         let decision = self.decide(&record, access);
@@ -251,6 +257,11 @@ impl Inspector {
         let deadline = Instant::now() + self.stages.scan_timeout;
         let outcome = self.stages.engine.scan(&plaintext, &facts, deadline).await;
         let Scan { verdict, provenance } = outcome.inspect_err(|error| self.toxic.failed(identity, &facts, error))?;
+        // Of several engines one may have answered long before the others, and been found broken since.
+        if provenance.vouch.refutes(&verdict) {
+            let why = "found broken before all engines had answered".to_owned();
+            return Err(EngineError::Failed { backend: provenance.backend, why, blame: 0 }.into());
+        }
         let record = Arc::new(Record { facts, verdict, provenance, scanned_at: SystemTime::now() });
         if record.verdict.is_lasting() {
             self.stages.cache.keep(identity, Arc::clone(&record)).await;
@@ -267,6 +278,6 @@ impl Inspector {
     /// A verdict counts while its engine would say the same today, and was not found broken right after it said it.
     fn is_current(&self, record: &Record) -> bool {
         let Provenance { epoch, vouch, .. } = &record.provenance;
-        !vouch.refutes(&record.verdict) && self.stages.engine.is_current(epoch)
+        !vouch.refutes(&record.verdict) && self.stages.engine.is_current(&record.verdict, epoch)
     }
 }

@@ -31,7 +31,8 @@ impl Opaque {
     }
 
     pub(super) fn count(&self, record: &Record, access: Access, decision: Decision) {
-        if record.facts.opaque && matches!((access, &record.verdict), (Access::Keyless(_), Verdict::Clean(_))) {
+        let is_keyless = matches!(access, Access::Keyless(_) | Access::Plain(_));
+        if record.facts.opaque && is_keyless && matches!(record.verdict, Verdict::Clean(_)) {
             let decision = if decision == Decision::Allow { "allowed" } else { "refused" };
             self.0.with_label_values(&[decision]).inc();
         }

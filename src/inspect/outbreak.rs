@@ -5,7 +5,7 @@
 //! the hits come within an hour of the first.
 
 use std::{
-    collections::HashSet,
+    collections::{HashMap, HashSet},
     sync::{Mutex, OnceLock},
     time::Duration,
 };
@@ -23,7 +23,7 @@ const WINDOW: Duration = Duration::from_hours(1);
 /// Signatures remembered.
 const MAX_SIGNATURES: u64 = 20_000;
 
-/// Databases remembered; a few engine instances may have different ones at a time.
+/// Databases remembered of an engine; a few instances of it may have different ones at a time.
 const MAX_DATABASES: usize = 1000;
 
 #[derive(Clone, Copy)]
@@ -42,8 +42,8 @@ impl Hits {
 /// Hits of signatures.
 pub(super) struct Outbreaks {
     signatures: Cache<String, Hits>,
-    /// Databases that verdicts came from.
-    databases: Mutex<HashSet<String>>,
+    /// Databases that verdicts came from, by engine.
+    databases: Mutex<HashMap<String, HashSet<String>>>,
     /// Set once a database appears that was not there at first.
     changed: OnceLock<()>,
     threshold: u64,
@@ -72,15 +72,16 @@ impl Outbreaks {
         }
     }
 
-    /// Engines of different versions with the same database are no change of it.
+    /// Engines of different versions with the same database are no change of it, and neither are other engines.
     fn used(&self, provenance: &Provenance) {
         let database = match provenance.signatures {
             Some(signatures) => signatures.version.to_string(),
-            None => provenance.epoch.0.clone(),
+            None => provenance.version.clone(),
         };
         let mut databases = self.databases.lock().expect("no panic while held");
-        let is_first = databases.is_empty();
-        if databases.len() < MAX_DATABASES && databases.insert(database) && !is_first {
+        let of_engine = databases.entry(provenance.engine.to_string()).or_default();
+        let is_first = of_engine.is_empty();
+        if of_engine.len() < MAX_DATABASES && of_engine.insert(database) && !is_first {
             self.changed.get_or_init(|| ());
         }
     }

@@ -79,7 +79,7 @@ impl Toxic {
 /// What is said of a toxic medium in place of an engine.
 fn refusal(facts: &Facts) -> Record {
     let provenance = Provenance {
-        engine: "lazaret",
+        engine: "lazaret".into(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
         signatures: None,
         backend: String::new(),

@@ -20,7 +20,7 @@ pub(super) fn is_noise(head: &[u8], size: u64) -> bool {
 }
 
 /// UTF-8 with no control characters but white space; its last character may be cut in two if there is more to come.
-fn is_text(bytes: &[u8], cut: bool) -> bool {
+pub(super) fn is_text(bytes: &[u8], cut: bool) -> bool {
     let text = match std::str::from_utf8(bytes) {
         Ok(text) => text,
         Err(error) if cut && error.error_len().is_none() => {

@@ -42,8 +42,9 @@ impl From<io::Error> for SpoolError {
 pub struct Filling {
     spooler: Arc<Spooler>,
     max: u64,
-    /// Largest body to be held in memory.
+    /// Largest body to be held on the heap.
     threshold: u64,
+    above: Above,
     place: Growing,
     charge: Charge,
     charged: u64,
@@ -51,8 +52,17 @@ pub struct Filling {
     hash: Sha256,
 }
 
+/// Where a body goes that the heap does not take.
+#[derive(Clone, Copy, PartialEq)]
+enum Above {
+    Disk,
+    Memory,
+}
+
 enum Growing {
     Heap(Vec<u8>),
+    /// A memory file.
+    Memory(Ulid, File),
     /// The file, and bytes on their way to it.
     Disk(Arc<File>, Vec<u8>),
 }
@@ -66,7 +76,13 @@ impl Filling {
         let threshold = if expected.is_some_and(|len| !fits(&len)) { 0 } else { spooler.threshold };
         let reserved = expected.filter(fits).filter(|len| charge.grow(memory::charged(*len))).unwrap_or(0);
         let place = Growing::Heap(Vec::with_capacity(usize::try_from(reserved).unwrap_or(0)));
-        Self { spooler, max, threshold, place, charge, charged: memory::charged(reserved), len: 0, hash }
+        let charged = memory::charged(reserved);
+        Self { spooler, max, threshold, above: Above::Disk, place, charge, charged, len: 0, hash }
+    }
+
+    /// As [`Filling::begin`], for what must not touch a disk: where memory has no room, there is none.
+    pub(super) fn begin_in_memory(spooler: Arc<Spooler>, max: u64, expected: Option<u64>) -> Self {
+        Self { above: Above::Memory, ..Self::begin(spooler, max, expected) }
     }
 
     /// Appends bytes.
@@ -75,13 +91,16 @@ impl Filling {
         if len > self.max {
             return Err(SpoolError::TooLarge);
         }
-        if matches!(self.place, Growing::Heap(_)) && !self.stays_in_memory(len) {
+        if self.above == Above::Memory {
+            self.make_room(len)?;
+        } else if matches!(self.place, Growing::Heap(_)) && !self.stays_on_heap(len) {
             self.move_to_disk().await?;
         }
         self.len = len;
         self.hash.update(bytes);
         match &mut self.place {
             Growing::Heap(body) => body.extend_from_slice(bytes),
+            Growing::Memory(_, file) => file.write_all(bytes)?,
             Growing::Disk(_, pending) => {
                 if !self.charge.grow(bytes.len() as u64) {
                     return Err(SpoolError::Full);
@@ -99,27 +118,54 @@ impl Filling {
     pub async fn finish(mut self) -> Result<Spool, SpoolError> {
         self.flush().await?;
         let Self { place, charge, len, hash, .. } = self;
+        let mut id = Ulid::generate();
         let place = match place {
             Growing::Heap(mut body) => {
                 // What was charged is the length, not what a growing vector reserves.
                 body.shrink_to_fit();
                 Place::Heap(body.into())
             }
+            Growing::Memory(name, file) => {
+                memory::seal(&file)?;
+                id = name;
+                Place::Memory(file)
+            }
             Growing::Disk(file, _) => {
                 Place::Disk(Arc::into_inner(file).ok_or_else(|| io::Error::other("a write is still under way"))?)
             }
         };
-        Ok(Spool { id: Ulid::generate(), place, len, digest: hash.finalize().into(), charge })
+        Ok(Spool { id, place, len, digest: hash.finalize().into(), charge })
     }
 
-    /// True, and charged, if a body of `len` bytes may still be in memory.
-    fn stays_in_memory(&mut self, len: u64) -> bool {
+    /// True, and charged, if a body of `len` bytes may still be on the heap.
+    fn stays_on_heap(&mut self, len: u64) -> bool {
+        len <= self.threshold && self.pay_for(len)
+    }
+
+    /// True, and charged, if memory has room for a body of `len` bytes.
+    fn pay_for(&mut self, len: u64) -> bool {
         let wanted = memory::charged(len);
-        let stays = len <= self.threshold && self.charge.grow(wanted.saturating_sub(self.charged));
-        if stays {
+        let paid = self.charge.grow(wanted.saturating_sub(self.charged));
+        if paid {
             self.charged = self.charged.max(wanted);
         }
-        stays
+        paid
+    }
+
+    /// Memory for a body of `len` bytes: a file above what the heap takes, which grows without being copied.
+    fn make_room(&mut self, len: u64) -> Result<(), SpoolError> {
+        if !self.pay_for(len) {
+            return Err(SpoolError::Full);
+        }
+        if len > self.threshold
+            && let Growing::Heap(body) = &self.place
+        {
+            let id = Ulid::generate();
+            let mut file = memory::create(id)?;
+            file.write_all(body)?;
+            self.place = Growing::Memory(id, file);
+        }
+        Ok(())
     }
 
     async fn move_to_disk(&mut self) -> Result<(), SpoolError> {

@@ -4,8 +4,9 @@
 //! Small bodies are on the heap, since most are served from a known verdict and are never scanned; one that is scanned is
 //! copied into a sealed memory file for as long as a local clamd has its descriptor. Large ones are in a file, and that
 //! file's descriptor is what clamd scans and what the client is served from. Plaintext of attachments is in a sealed
-//! memory file whatever its size. Memory and disk are two budgets; a small body that finds no memory left goes to disk,
-//! a body that finds no disk left is refused. A spool directory on tmpfs is memory too, but is charged as disk.
+//! memory file whatever its size, and so is a file that may be encrypted after it was scanned. Memory and disk are two
+//! budgets; a small body that finds no memory left goes to disk, a body that finds no disk left is refused. A spool
+//! directory on tmpfs is memory too, but is charged as disk.
 
 mod fill;
 mod gunzip;
@@ -98,6 +99,16 @@ impl Spooler {
     /// Starts a body of at most `max` bytes, `expected` to have so many.
     pub fn begin(self: &Arc<Self>, max: u64, expected: Option<u64>) -> Filling {
         Filling::begin(Arc::clone(self), max, expected)
+    }
+
+    /// As [`Spooler::begin`], for a body that must not touch a disk: it is [`SpoolError::Full`] where memory has no room.
+    pub fn begin_in_memory(self: &Arc<Self>, max: u64, expected: Option<u64>) -> Filling {
+        Filling::begin_in_memory(Arc::clone(self), max, expected)
+    }
+
+    /// An empty charge on the memory budget, for what is held elsewhere.
+    pub fn charge(&self) -> Charge {
+        self.memory.open()
     }
 
     /// A few bytes on disk, outside any budget: specimens.

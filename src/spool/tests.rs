@@ -95,6 +95,32 @@ async fn nobody_can_change_what_is_passed_on() {
 }
 
 #[tokio::test]
+async fn what_must_not_touch_a_disk_stays_in_memory_or_is_refused() {
+    let (_dir, spooler) = spooler(10_000, 100_000, 1 << 20);
+    let hold = async |len: usize, expected| {
+        let mut filling = spooler.begin_in_memory(1 << 20, expected);
+        for chunk in vec![5; len].chunks(4_321) {
+            filling.write(chunk).await?;
+        }
+        filling.finish().await.map(Arc::new)
+    };
+    for expected in [None, Some(5), Some(1 << 19)] {
+        for len in [0, 10_000, 10_001, 90_000] {
+            let spool = hold(len, expected).await.unwrap();
+            assert!(!is_on_disk(&spool) && read(&spool).await == vec![5; len], "{len} of {expected:?}");
+            let paid = memory::charged(len as u64);
+            assert!((paid..=paid.max(4_096 * 2)).contains(&spooler.memory.used()), "{len} of {expected:?}");
+        }
+        assert!(matches!(hold(100_001, expected).await, Err(SpoolError::Full)));
+    }
+    let sealed = hold(20_000, None).await.unwrap();
+    let file = File::from(sealed.descriptor().unwrap().unwrap().as_fd().try_clone_to_owned().unwrap());
+    assert!(file.write_at(b"X", 0).is_err() && file.set_len(0).is_err());
+    drop((sealed, file));
+    assert_eq!((spooler.memory.used(), spooler.disk.used()), (0, 0));
+}
+
+#[tokio::test]
 async fn a_copy_for_an_engine_is_paid_for() {
     let (_dir, spooler) = spooler(10_000, 4_096, 1 << 20);
     let spool = fill(&spooler, b"small", 5).await.unwrap();

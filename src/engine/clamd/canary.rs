@@ -3,14 +3,10 @@
 //! The first two tell whether it works at all. The other three tell what it keeps silent about: by its defaults clamd says
 //! OK to what it gave up on, to what it could not open and to what it merely could have mentioned.
 
-use base64::{Engine as _, prelude::BASE64_STANDARD};
-use ulid::Ulid;
-
-use crate::verdict::{Heuristics, Verdict};
-
-/// The [EICAR test file](https://www.eicar.org/download-anti-malware-testfile/), encoded so that neither this source nor
-/// the binary is taken for it.
-const EICAR: &str = "WDVPIVAlQEFQWzRcUFpYNTQoUF4pN0NDKTd9JEVJQ0FSLVNUQU5EQVJELUFOVElWSVJVUy1URVNULUZJTEUhJEgrSCo=";
+use crate::{
+    engine::specimen,
+    verdict::{Heuristics, Verdict},
+};
 
 /// Text in gzip in gzip, deeper than clamd looks by any setting in use.
 const NESTED_GZIP: &str = include_str!("../../../samples/specimens/nested-gzip.b64");
@@ -58,13 +54,13 @@ impl Canary {
     /// Its bytes.
     pub(super) fn bytes(self) -> Vec<u8> {
         let encoded = match self {
-            Self::Clean => return format!("Lazaret canary {}", Ulid::generate()).into_bytes(),
-            Self::Eicar => EICAR,
+            Self::Clean => return specimen::clean(),
+            Self::Eicar => return specimen::eicar(),
             Self::NestedGzip => NESTED_GZIP,
             Self::EncryptedZip => ENCRYPTED_ZIP,
             Self::MacroDocument => MACRO_DOCUMENT,
         };
-        decode(encoded)
+        specimen::decode(encoded)
     }
 
     /// True if an engine that says `verdict` of it can be worked with.
@@ -88,10 +84,4 @@ impl Canary {
             _ => (),
         }
     }
-}
-
-/// A specimen of ours, in lines of Base64.
-pub(super) fn decode(encoded: &str) -> Vec<u8> {
-    let text: String = encoded.split_whitespace().collect();
-    BASE64_STANDARD.decode(text).expect("encoded by us")
 }

@@ -6,12 +6,14 @@ use bytesize::ByteSize;
 use serde::Deserialize;
 
 use super::address::Address;
+use crate::engine::Role;
 
 /// `clamd` section of the configuration.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
-    /// The clamds. A scan goes to the one with the fewest under way, the first among equals.
+    /// The clamds; none if only other engines are to be asked. A scan goes to the one with the fewest under way, the first
+    /// among equals.
     pub backends: Vec<BackendConfig>,
     /// Scans at a time on each backend. Unset: its `MaxThreads`, which is also the most that makes sense, since clamd has
     /// no answer for "busy". Set it where others use the same clamd.
@@ -44,6 +46,8 @@ pub struct Config {
     pub reload_settle: Duration,
     /// What to do with a clamd that keeps silent about what the policy relies on.
     pub conformance: Conformance,
+    /// How much clamd counts beside other engines.
+    pub role: Role,
 }
 
 /// One entry of `clamd.backends`.
@@ -94,6 +98,7 @@ impl Default for Config {
             max_backoff: Duration::from_secs(15),
             reload_settle: Duration::from_mins(3),
             conformance: Conformance::Enforce,
+            role: Role::Required,
         }
     }
 }

@@ -7,7 +7,10 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::{config::Config, conn::Route, protocol::Version};
-use crate::verdict::{Epoch, Heuristics, Standing, Vouch};
+use crate::{
+    engine::vouches::Vouches,
+    verdict::{Epoch, Heuristics, Standing, Vouch},
+};
 
 /// First pause before another attempt to bring a backend back.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
@@ -51,13 +54,11 @@ pub(super) struct State {
     reason: &'static str,
     /// The database number that it must not fall behind.
     pub(super) highest: Option<u32>,
-    /// How often it was taken out, so that a scan can tell whether it was meanwhile.
-    ejections: u64,
     /// Ejections and failed rounds since it was last up for a good while.
     strikes: u32,
     admitted: Instant,
-    /// Verdicts that no canaries have followed yet. New verdicts get the last one.
-    vouches: Vec<Vouch>,
+    /// What its verdicts are worth.
+    vouches: Vouches,
 }
 
 impl State {
@@ -68,10 +69,9 @@ impl State {
             why: String::new(),
             reason: "",
             highest: None,
-            ejections: 0,
             strikes: 0,
             admitted: Instant::now(),
-            vouches: vec![Vouch::default()],
+            vouches: Vouches::default(),
         }
     }
 
@@ -82,7 +82,7 @@ impl State {
 
     /// How often it was taken out so far.
     pub(super) fn ejections(&self) -> u64 {
-        self.ejections
+        self.vouches.ejections()
     }
 
     /// Why it is out, in words and in one.
@@ -95,19 +95,17 @@ impl State {
     pub(super) fn eject(&mut self, reason: &'static str, why: String) -> (bool, bool) {
         let news = (self.health.take().is_some(), self.reason != reason);
         (self.reason, self.why) = (reason, why);
-        self.ejections += 1;
         self.strikes = self.strikes.saturating_add(1);
-        self.settle(if reason == WRONG { Standing::Refuted } else { Standing::Doubted });
+        self.vouches.ejected(if reason == WRONG { Standing::Refuted } else { Standing::Doubted });
         news
     }
 
     /// Takes it in, as the outcome of a round that began after so many `ejections`: a round during which it was ejected
     /// proves nothing, and is `None`. True if it is in anew, or another one than before.
     pub(super) fn admit(&mut self, health: Health, ejections: u64, config: &Config) -> Option<bool> {
-        if self.ejections != ejections {
+        if !self.vouches.passed(ejections) {
             return None;
         }
-        self.settle(Standing::Proven);
         self.highest = health.version.database().or(self.highest);
         match self.health {
             None => self.admitted = Instant::now(),
@@ -119,21 +117,14 @@ impl State {
         Some(before != self.health)
     }
 
-    /// Verdicts from now on are vouched for by canaries that have not begun yet. Gives the number of ejections so far.
+    /// See [`Vouches::begin_round`].
     pub(super) fn begin_round(&mut self) -> u64 {
-        self.vouches.push(Vouch::default());
-        self.ejections
+        self.vouches.begin_round()
     }
 
-    /// What the next canaries will say of a verdict given just now. If clamd was ejected since the scan began it may have
-    /// been broken then: a clean verdict gets none, and another one that is not to be remembered.
+    /// See [`Vouches::vouch`].
     pub(super) fn vouch(&self, ejections: u64, is_clean: bool) -> Option<Vouch> {
-        if self.ejections == ejections {
-            return Some(self.vouches.last().cloned().unwrap_or_default());
-        }
-        let forgotten = Vouch::default();
-        forgotten.settle(Standing::Refuted);
-        (!is_clean).then_some(forgotten)
+        self.vouches.vouch(ejections, is_clean)
     }
 
     /// How long to wait before it is looked at again, and whether trouble may cut that short.
@@ -150,15 +141,6 @@ impl State {
             (Some(_), _) | (None, 0 | 1) => Duration::ZERO,
             (None, strikes) => backoff(strikes - 2, config),
         }
-    }
-
-    /// Settles what was said before the round that ends now; unless it was passed, also what was said during it.
-    fn settle(&mut self, standing: Standing) {
-        let open = if standing == Standing::Proven { self.vouches.pop() } else { None };
-        for vouch in self.vouches.drain(..) {
-            vouch.settle(standing);
-        }
-        self.vouches.push(open.unwrap_or_default());
     }
 }
 

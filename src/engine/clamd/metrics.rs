@@ -15,24 +15,17 @@ use super::{
     protocol::Version,
     slots::{Class, Slots},
 };
-use crate::{
-    engine::{EngineError, Scan},
-    verdict::{Provenance, Verdict},
+use crate::engine::{
+    EngineError, Scan,
+    tally::{DURATIONS, Tally, register},
 };
-
-/// Scans take from under a millisecond for a picture to a minute for an archive.
-const DURATIONS: &[f64] =
-    &[0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0];
 
 /// All series of this engine. Those of a backend carry its address.
 pub(super) struct Metrics {
-    scans: IntCounterVec,
-    durations: HistogramVec,
-    bytes: IntCounterVec,
+    tally: Tally,
     waits: HistogramVec,
     replies: IntCounterVec,
     retries: IntCounterVec,
-    up: IntGaugeVec,
     ejections: IntCounterVec,
     orphans: IntGaugeVec,
     orphans_total: IntCounterVec,
@@ -46,32 +39,20 @@ pub(super) struct Metrics {
 }
 
 impl Metrics {
-    pub(super) fn register(registry: &Registry, backends: &[String]) -> prometheus::Result<Arc<Self>> {
+    pub(super) fn register(tally: &Tally, backends: &[String], registry: &Registry) -> prometheus::Result<Arc<Self>> {
         let counter =
             |name, help, labels: &[&str]| register(registry, IntCounterVec::new(Opts::new(name, help), labels)?);
         let gauge = |name, help| register(registry, IntGaugeVec::new(Opts::new(name, help), &["backend"])?);
-        let durations = histogram_opts!(
-            "lazaret_scan_duration_seconds",
-            "Time that an engine instance took for a verdict.",
-            DURATIONS.to_vec()
-        );
         let waits = histogram_opts!(
             "lazaret_engine_wait_seconds",
             "Time that scans waited for a slot, or until they were refused one.",
             DURATIONS.to_vec()
         );
-        let up = Opts::new("lazaret_engine_up", "1 while the engine instance passes its canaries.");
         let canaries = Opts::new("lazaret_canary_named", "1 if the engine instance said of a specimen what it is.");
         let skew = Opts::new("lazaret_engine_database_skew", "Versions between the newest and the oldest in use.");
         let gaps = Opts::new("lazaret_engine_gap", "1 where it is not as it should be; see `lazaret doctor`.");
         let metrics = Self {
-            scans: counter(
-                "lazaret_scans_total",
-                "Scans by engine and verdict; error means none was given.",
-                &["engine", "verdict"],
-            )?,
-            durations: register(registry, HistogramVec::new(durations, &["engine", "backend", "verdict", "class"])?)?,
-            bytes: counter("lazaret_scanned_bytes_total", "Bytes that led to a verdict.", &["engine", "backend"])?,
+            tally: tally.clone(),
             waits: register(registry, HistogramVec::new(waits, &["class", "outcome"])?)?,
             replies: counter(
                 "lazaret_engine_replies_total",
@@ -79,7 +60,6 @@ impl Metrics {
                 &["backend", "kind"],
             )?,
             retries: counter("lazaret_engine_retries_total", "Scans tried once more, elsewhere.", &["engine"])?,
-            up: register(registry, IntGaugeVec::new(up, &["engine", "backend"])?)?,
             ejections: counter("lazaret_engine_ejections_total", "Times it was taken out.", &["backend", "reason"])?,
             orphans: gauge("lazaret_engine_orphans", "Scans given up that the engine still works on.")?,
             orphans_total: counter("lazaret_engine_orphans_total", "Scans given up under way.", &["backend"])?,
@@ -100,13 +80,9 @@ impl Metrics {
 
     /// Series exist from the start, so that their first step is seen.
     fn begin(&self, backends: &[String]) {
-        for verdict in Verdict::NAMES.into_iter().chain(["error"]) {
-            self.scans.with_label_values(&[super::NAME, verdict]);
-        }
         self.retries.with_label_values(&[super::NAME]);
         for backend in backends {
-            self.up.with_label_values(&[super::NAME, backend]);
-            self.bytes.with_label_values(&[super::NAME, backend]);
+            self.tally.begin(super::NAME, backend);
             self.orphans.with_label_values(&[backend]);
             self.orphans_total.with_label_values(&[backend]);
             for outcome in ["passed", "failed"] {
@@ -116,14 +92,11 @@ impl Metrics {
     }
 
     pub(super) fn scanned(&self, outcome: &Result<Scan, EngineError>) {
-        let verdict = outcome.as_ref().map_or("error", |scan| scan.verdict.name());
-        self.scans.with_label_values(&[super::NAME, verdict]).inc();
+        self.tally.scanned(super::NAME, outcome);
     }
 
     pub(super) fn judged(&self, scan: &Scan, class: Class) {
-        let (Provenance { backend, took, bytes, .. }, verdict) = (&scan.provenance, scan.verdict.name());
-        self.durations.with_label_values(&[super::NAME, backend, verdict, class.name()]).observe(took.as_secs_f64());
-        self.bytes.with_label_values(&[super::NAME, backend]).inc_by(*bytes);
+        self.tally.judged(scan, class.name());
     }
 
     pub(super) fn waited(&self, class: Class, granted: bool, seconds: f64) {
@@ -157,7 +130,7 @@ impl Metrics {
     }
 
     pub(super) fn ejected(&self, backend: &str, reason: &str) {
-        self.up.with_label_values(&[super::NAME, backend]).set(0);
+        self.tally.set_up(super::NAME, backend, false);
         self.ejections.with_label_values(&[backend, reason]).inc();
     }
 
@@ -166,7 +139,7 @@ impl Metrics {
     }
 
     pub(super) fn admitted(&self, backend: &str, version: &Version, queued: Option<usize>) {
-        self.up.with_label_values(&[super::NAME, backend]).set(1);
+        self.tally.set_up(super::NAME, backend, true);
         if let Some(queued) = queued.and_then(|queued| i64::try_from(queued).ok()) {
             self.queued.with_label_values(&[backend]).set(queued);
         }
@@ -189,11 +162,6 @@ impl Metrics {
     pub(super) fn skewed(&self, versions: u32) {
         self.skew.set(versions.into());
     }
-}
-
-fn register<C: Collector + Clone + 'static>(registry: &Registry, collector: C) -> prometheus::Result<C> {
-    registry.register(Box::new(collector.clone()))?;
-    Ok(collector)
 }
 
 /// Slots and queue, looked at when they are asked for.

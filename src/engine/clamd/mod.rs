@@ -49,13 +49,13 @@ use self::{
     metrics::{Metrics, Occupancy},
     slots::{Class, Refused, Slot, Slots, Wish},
 };
-use super::{Engine, EngineError, Scan};
+use super::{Engine, EngineError, Scan, tally::Tally};
 use crate::{
     facts::Facts,
     limits,
     plaintext::Plaintext,
     spool::Spooler,
-    verdict::{Epoch, Heuristics},
+    verdict::{Epoch, Heuristics, Verdict},
 };
 
 const NAME: &str = "clamd";
@@ -85,11 +85,12 @@ impl Clamd {
         limits: &limits::Config,
         relied: Heuristics,
         spooler: &Arc<Spooler>,
+        tally: &Tally,
         registry: &Registry,
     ) -> prometheus::Result<Self> {
         let names: Vec<String> = config.backends.iter().map(|backend| backend.address.to_string()).collect();
         let slots = Slots::new(names.len(), config.max_waiting);
-        let metrics = Metrics::register(registry, &names)?;
+        let metrics = Metrics::register(tally, &names, registry)?;
         Occupancy::register(registry, &slots, &names)?;
         let common = Arc::new(Common { config: config.clone(), relied, slots, spooler: Arc::clone(spooler), metrics });
         let backend = |(index, backend)| Backend::new(index, backend, &common);
@@ -223,7 +224,11 @@ impl Engine for Clamd {
         })
     }
 
-    fn is_current(&self, epoch: &Epoch) -> bool {
+    fn name(&self) -> &str {
+        NAME
+    }
+
+    fn is_current(&self, _verdict: &Verdict, epoch: &Epoch) -> bool {
         self.epochs.is_current(epoch)
     }
 

@@ -52,7 +52,7 @@ impl Backend {
         let vouch = self.state().vouch(ejections, is_clean);
         let vouch = vouch.ok_or_else(|| self.failed(&"ejected during the scan", 0))?;
         let provenance = Provenance {
-            engine: super::NAME,
+            engine: super::NAME.into(),
             version: health.version.engine.clone(),
             signatures: health.version.signatures,
             backend: self.name.clone(),

@@ -1,4 +1,6 @@
-//! `lazaret doctor`: what the configured clamds really do, next to what is needed of them.
+//! `lazaret doctor`: what the configured engines really do, next to what is needed of them.
+
+mod icap;
 
 use std::{fmt::Write as _, process::ExitCode, sync::Arc};
 
@@ -6,7 +8,10 @@ use futures_util::future::join_all;
 
 use crate::{
     config::Config,
-    engine::clamd::conformance::{self, Depth, Finding, Needs, Report, State},
+    engine::{
+        clamd::conformance::{self, Depth, Finding, Needs, Report, State},
+        icap::Diagnosis,
+    },
     spool::Spooler,
 };
 
@@ -20,11 +25,18 @@ pub(super) fn run(config: &Config, json: bool) -> anyhow::Result<ExitCode> {
     let backends = &config.clamd.backends;
     let examining = backends.iter().map(|backend| conformance::examine(backend, &needs, Depth::Full));
     let reports = runtime.block_on(join_all(examining));
+    let servers = runtime.block_on(icap::examine(config))?;
     match json {
-        true => println!("{}", serde_json::to_string_pretty(&reports)?),
-        false => print!("{}", text(&reports)),
+        true => println!("{}", serde_json::to_string_pretty(&entries(&reports, &servers)?)?),
+        false => print!("{}{}", icap::text(&servers), text(&reports)),
     }
-    Ok(if reports.iter().all(Report::passes) { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    let passes = reports.iter().all(Report::passes) && servers.iter().all(|server| server.fault.is_none());
+    Ok(if passes { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// All of them in one form.
+fn entries(reports: &[Report], servers: &[Diagnosis]) -> serde_json::Result<Vec<serde_json::Value>> {
+    reports.iter().map(serde_json::to_value).chain(servers.iter().map(|server| Ok(icap::entry(server)))).collect()
 }
 
 /// A spool that is there is tried, too; a diagnosis creates none.
@@ -45,7 +57,10 @@ fn text(reports: &[Report]) -> String {
         text.extend(report.findings.iter().map(line));
         text.push('\n');
     }
-    text + &closing(reports) + "\n"
+    match reports {
+        [] => text,
+        _ => text + &closing(reports) + "\n",
+    }
 }
 
 fn line(finding: &Finding) -> String {

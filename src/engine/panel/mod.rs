@@ -1,0 +1,148 @@
+//! Several engines that judge together.
+//!
+//! All are asked at once. What any of them recognises is infected, and the others are waited for no longer. Otherwise every
+//! required engine has to give its verdict: one that fails leaves none. Among their verdicts the one that says least for
+//! the medium counts: *incomplete* before *opaque* before *clean*. An advisory engine is heard if it finds something while
+//! the others are at it, or soon after; what it says else changes nothing, and neither does its silence.
+
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+use futures_util::{
+    FutureExt, StreamExt,
+    future::{BoxFuture, join_all},
+    stream::FuturesUnordered,
+};
+use tokio::time::{Instant, timeout_at};
+use tokio_util::sync::CancellationToken;
+
+use super::{Engine, EngineError, Role, Scan};
+use crate::{
+    facts::Facts,
+    plaintext::Plaintext,
+    verdict::{Epoch, Provenance, Verdict, Vouch},
+};
+
+/// Engines and how much each counts.
+pub struct Panel {
+    engines: Vec<(Role, Arc<dyn Engine>)>,
+    /// How long advisory engines are waited for when all others have answered.
+    advisory_wait: Duration,
+}
+
+/// The epochs of those whose verdicts made up one, by their names.
+type Epochs = BTreeMap<String, String>;
+
+impl Panel {
+    /// What these engines are together. One alone needs no panel.
+    pub fn of(mut engines: Vec<(Role, Arc<dyn Engine>)>, advisory_wait: Duration) -> Arc<dyn Engine> {
+        match engines.len() {
+            1 => engines.remove(0).1,
+            _ => Arc::new(Self { engines, advisory_wait }),
+        }
+    }
+
+    fn required(&self) -> impl Iterator<Item = &Arc<dyn Engine>> {
+        self.engines.iter().filter(|(role, _)| *role == Role::Required).map(|(_, engine)| engine)
+    }
+
+    async fn ask(&self, plaintext: &Plaintext, facts: &Facts, deadline: Instant) -> Result<Scan, EngineError> {
+        let ask = |(role, engine): &(Role, Arc<dyn Engine>)| {
+            let (role, engine) = (*role, Arc::clone(engine));
+            async move { (role, engine.scan(plaintext, facts, deadline).await) }
+        };
+        let mut asked: FuturesUnordered<_> = self.engines.iter().map(ask).collect();
+        let (mut scans, mut failures, mut until) = (Vec::new(), Vec::new(), deadline);
+        while let Ok(Some((role, outcome))) = timeout_at(until, asked.next()).await {
+            match (role, outcome) {
+                (_, Ok(scan)) if scan.verdict.is_infected() => return Ok(combined(vec![scan])),
+                (Role::Required, Ok(scan)) => scans.push(scan),
+                (Role::Required, Err(error)) => failures.push(error),
+                (Role::Advisory, Ok(_)) => (),
+                (Role::Advisory, Err(error)) => tracing::debug!(%error, "an advisory engine gave no verdict"),
+            }
+            if role == Role::Required && scans.len() + failures.len() == self.required().count() {
+                until = deadline.min(Instant::now() + self.advisory_wait);
+            }
+        }
+        match failures.into_iter().max_by_key(EngineError::blame) {
+            None if scans.len() == self.required().count() => Ok(combined(scans)),
+            None => Err(EngineError::Timeout { blame: 0 }),
+            Some(error) => Err(error),
+        }
+    }
+}
+
+/// How little a verdict says for a medium.
+fn doubt(verdict: &Verdict) -> u8 {
+    match verdict {
+        Verdict::Clean(_) => 0,
+        Verdict::Opaque { .. } => 1,
+        Verdict::Incomplete { .. } => 2,
+        Verdict::Infected { .. } => 3,
+    }
+}
+
+/// The verdict of all these, of which there is one at least.
+fn combined(mut scans: Vec<Scan>) -> Scan {
+    scans.sort_by_key(|scan| doubt(&scan.verdict));
+    let verdict = scans.last().expect("someone is required").verdict.clone();
+    scans.sort_by(|one, other| one.provenance.engine.cmp(&other.provenance.engine));
+    let parts: Vec<Provenance> = scans.into_iter().map(|scan| scan.provenance).collect();
+    let text = |part: fn(&Provenance) -> &str| parts.iter().map(part).collect::<Vec<_>>().join("+");
+    let epochs: Epochs = parts.iter().map(|part| (part.engine.to_string(), part.epoch.0.clone())).collect();
+    let provenance = Provenance {
+        engine: text(|part| &part.engine).into(),
+        version: text(|part| &part.version),
+        signatures: parts.iter().find_map(|part| part.signatures),
+        backend: text(|part| &part.backend),
+        epoch: Epoch(serde_json::to_string(&epochs).expect("texts can be written")),
+        bytes: parts.iter().map(|part| part.bytes).max().unwrap_or_default(),
+        took: parts.iter().map(|part| part.took).max().unwrap_or_default(),
+        vouch: Vouch::of_all(parts.iter().map(|part| part.vouch.clone())),
+    };
+    Scan { verdict, provenance }
+}
+
+impl Engine for Panel {
+    fn scan<'a>(
+        &'a self,
+        plaintext: &'a Plaintext,
+        facts: &'a Facts,
+        deadline: Instant,
+    ) -> BoxFuture<'a, Result<Scan, EngineError>> {
+        self.ask(plaintext, facts, deadline).boxed()
+    }
+
+    fn name(&self) -> &'static str {
+        "panel"
+    }
+
+    /// Everyone whose verdict is part of it would say the same today; and unless someone recognised something, all who are
+    /// required today had their say.
+    fn is_current(&self, verdict: &Verdict, epoch: &Epoch) -> bool {
+        let Ok(epochs) = serde_json::from_str::<Epochs>(&epoch.0) else { return false };
+        let engine = |name: &str| self.engines.iter().map(|(_, engine)| engine).find(|engine| engine.name() == name);
+        let holds = |(name, part): (&String, &String)| {
+            engine(name).is_some_and(|engine| engine.is_current(verdict, &Epoch(part.clone())))
+        };
+        let is_complete = || self.required().all(|engine| epochs.contains_key(engine.name()));
+        !epochs.is_empty() && epochs.iter().all(holds) && (verdict.is_infected() || is_complete())
+    }
+
+    fn bump(&self) -> u64 {
+        self.engines.iter().map(|(_, engine)| engine.bump()).max().unwrap_or_default()
+    }
+
+    fn ready(&self) -> Result<(), String> {
+        let out: Vec<String> = self.required().filter_map(|engine| engine.ready().err()).collect();
+        if out.is_empty() { Ok(()) } else { Err(out.join("\n")) }
+    }
+
+    fn watch(&self, stop: CancellationToken) -> BoxFuture<'_, ()> {
+        let watching = self.engines.iter().map(|(_, engine)| engine.watch(stop.clone()));
+        join_all(watching).map(|_| ()).boxed()
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,238 @@
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use futures_util::{FutureExt, future::BoxFuture};
+use tokio::time::{Instant, sleep};
+use tokio_util::sync::CancellationToken;
+
+use super::*;
+use crate::{
+    spool::Spool,
+    verdict::{Clean, Detection, Standing},
+};
+
+const WAIT: Duration = Duration::from_secs(5);
+
+/// An engine that says one thing, after a while.
+struct Says {
+    name: &'static str,
+    verdict: Result<Verdict, EngineError>,
+    after: Duration,
+    epoch: AtomicU64,
+    vouch: Vouch,
+    ready: bool,
+}
+
+impl Says {
+    fn new(name: &'static str, says: &str) -> Self {
+        let (after, epoch) = (Duration::ZERO, AtomicU64::new(0));
+        Self { name, verdict: outcome(says), after, epoch, vouch: Vouch::default(), ready: true }
+    }
+
+    fn epoch(&self) -> Epoch {
+        Epoch(self.epoch.load(Ordering::Relaxed).to_string())
+    }
+}
+
+impl Engine for Says {
+    fn scan<'a>(&'a self, _: &'a Plaintext, _: &'a Facts, _: Instant) -> BoxFuture<'a, Result<Scan, EngineError>> {
+        async {
+            sleep(self.after).await;
+            let provenance = Provenance {
+                engine: self.name.into(),
+                version: "1".to_owned(),
+                signatures: None,
+                backend: format!("at {}", self.name),
+                epoch: self.epoch(),
+                bytes: 1,
+                took: self.after,
+                vouch: self.vouch.clone(),
+            };
+            self.verdict.clone().map(|verdict| Scan { verdict, provenance })
+        }
+        .boxed()
+    }
+
+    fn name(&self) -> &str {
+        self.name
+    }
+
+    fn is_current(&self, _: &Verdict, epoch: &Epoch) -> bool {
+        *epoch == self.epoch()
+    }
+
+    fn bump(&self) -> u64 {
+        self.epoch.fetch_add(1, Ordering::Relaxed) + 1
+    }
+
+    fn ready(&self) -> Result<(), String> {
+        if self.ready { Ok(()) } else { Err(format!("{} is out", self.name)) }
+    }
+
+    fn watch(&self, _: CancellationToken) -> BoxFuture<'_, ()> {
+        futures_util::future::ready(()).boxed()
+    }
+}
+
+/// What an engine says, by the verdict's name.
+#[expect(clippy::disallowed_methods, reason = "what an engine would say")]
+fn outcome(name: &str) -> Result<Verdict, EngineError> {
+    let why = Detection("X".to_owned());
+    Ok(match name {
+        "clean" => Verdict::Clean(Clean::attest()),
+        "infected" => Verdict::Infected { detection: why },
+        "incomplete" => Verdict::Incomplete { why },
+        "opaque" => Verdict::Opaque { why },
+        _ => return Err(EngineError::Unavailable),
+    })
+}
+
+fn panel(engines: impl IntoIterator<Item = (Role, Says)>) -> Arc<dyn Engine> {
+    Panel::of(engines.into_iter().map(|(role, says)| (role, Arc::new(says) as Arc<dyn Engine>)).collect(), WAIT)
+}
+
+async fn ask(panel: &Arc<dyn Engine>) -> Result<Scan, EngineError> {
+    let plaintext = Plaintext::Held(Arc::new(Spool::of(b"x")));
+    let facts = Facts { size: 1, detected_type: None, container: false, opaque: false };
+    panel.scan(&plaintext, &facts, Instant::now() + Duration::from_mins(1)).await
+}
+
+async fn name_of([one, two]: [&str; 2], advisory: &str) -> &'static str {
+    let panel = panel([
+        (Role::Required, Says::new("one", one)),
+        (Role::Required, Says::new("two", two)),
+        (Role::Advisory, Says::new("adviser", advisory)),
+    ]);
+    ask(&panel).await.map_or("error", |scan| scan.verdict.name())
+}
+
+#[tokio::test]
+async fn what_any_engine_recognises_is_infected_and_nothing_is_clean_without_all_that_are_required() {
+    for (required, advisory, expected) in [
+        (["clean", "clean"], "clean", "clean"),
+        (["clean", "clean"], "down", "clean"),
+        (["clean", "clean"], "incomplete", "clean"),
+        (["clean", "clean"], "infected", "infected"),
+        (["clean", "infected"], "clean", "infected"),
+        (["infected", "down"], "clean", "infected"),
+        (["down", "infected"], "down", "infected"),
+        (["down", "clean"], "infected", "infected"),
+        (["clean", "down"], "clean", "error"),
+        (["down", "incomplete"], "clean", "error"),
+        (["clean", "incomplete"], "clean", "incomplete"),
+        (["opaque", "clean"], "clean", "opaque"),
+        (["opaque", "incomplete"], "clean", "incomplete"),
+    ] {
+        assert_eq!(name_of(required, advisory).await, expected, "{required:?} {advisory:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_recognised_is_told_at_once() {
+    let slow = Says { after: Duration::from_hours(1), ..Says::new("slow", "clean") };
+    let panel = panel([(Role::Required, slow), (Role::Advisory, Says::new("quick", "infected"))]);
+    let begun = Instant::now();
+    let scan = ask(&panel).await.unwrap();
+    assert_eq!((&*scan.provenance.engine, begun.elapsed()), ("quick", Duration::ZERO));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_advisory_engine_is_waited_for_while_others_are_at_it_and_a_little_longer() {
+    for (required, advisory, expected) in [(0, 4, "infected"), (0, 6, "clean"), (10, 14, "infected"), (10, 16, "clean")]
+    {
+        let after = |says: Says, seconds| Says { after: Duration::from_secs(seconds), ..says };
+        let panel = panel([
+            (Role::Required, after(Says::new("one", "clean"), required)),
+            (Role::Advisory, after(Says::new("two", "infected"), advisory)),
+        ]);
+        let begun = Instant::now();
+        assert_eq!(ask(&panel).await.unwrap().verdict.name(), expected, "{required} {advisory}");
+        assert!(begun.elapsed() <= Duration::from_secs(required) + WAIT);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_required_engine_that_does_not_answer_in_time_leaves_no_verdict() {
+    let never = Says { after: Duration::from_hours(1), ..Says::new("never", "clean") };
+    let panel = panel([(Role::Required, Says::new("one", "clean")), (Role::Required, never)]);
+    assert!(matches!(ask(&panel).await, Err(EngineError::Timeout { blame: 0 })));
+}
+
+#[tokio::test]
+async fn of_several_failures_the_one_with_most_blame_is_told() {
+    let killed = || EngineError::Failed { backend: String::new(), why: String::new(), blame: 100 };
+    for turn in [false, true] {
+        let mut engines = [Says::new("one", "down"), Says { verdict: Err(killed()), ..Says::new("two", "down") }];
+        if turn {
+            engines.reverse();
+        }
+        let panel = panel(engines.map(|says| (Role::Required, says)));
+        assert_eq!(ask(&panel).await.unwrap_err().blame(), 100);
+    }
+}
+
+#[tokio::test]
+async fn a_verdict_is_current_while_it_is_for_all_who_gave_it() {
+    let engines = [Says::new("one", "clean"), Says::new("two", "clean")].map(Arc::new);
+    let members = |count| engines[..count].iter().map(|says| (Role::Required, Arc::clone(says) as Arc<dyn Engine>));
+    let both: Arc<dyn Engine> = Arc::new(Panel { engines: members(2).collect(), advisory_wait: WAIT });
+    let scan = ask(&both).await.unwrap();
+    let (verdict, epoch) = (&scan.verdict, &scan.provenance.epoch);
+    assert!(both.is_current(verdict, epoch));
+    engines[1].bump();
+    assert!(!both.is_current(verdict, epoch));
+    let alone: Arc<dyn Engine> = Arc::new(Panel { engines: members(1).collect(), advisory_wait: WAIT });
+    assert!(!alone.is_current(verdict, epoch), "one who gave it is gone");
+    let epoch = ask(&alone).await.unwrap().provenance.epoch;
+    assert!(alone.is_current(verdict, &epoch));
+    assert!(!both.is_current(verdict, &epoch), "one who is required now was not asked");
+    for text in ["", "{}", "[]", "1"] {
+        assert!(!both.is_current(verdict, &Epoch(text.to_owned())), "{text}");
+    }
+}
+
+#[tokio::test]
+async fn what_one_recognised_needs_nobody_else_to_be_current() {
+    let panel = panel([(Role::Required, Says::new("one", "clean")), (Role::Advisory, Says::new("two", "infected"))]);
+    let scan = ask(&panel).await.unwrap();
+    assert!(panel.is_current(&scan.verdict, &scan.provenance.epoch));
+    panel.bump();
+    assert!(!panel.is_current(&scan.verdict, &scan.provenance.epoch));
+}
+
+#[tokio::test]
+async fn a_verdict_falls_with_any_who_gave_it_and_is_found_broken() {
+    let broken = Vouch::default();
+    let two = Says { vouch: broken.clone(), ..Says::new("two", "clean") };
+    let panel = panel([(Role::Required, Says::new("one", "clean")), (Role::Required, two)]);
+    let scan = ask(&panel).await.unwrap();
+    assert!(!scan.provenance.vouch.refutes(&scan.verdict));
+    broken.settle(Standing::Doubted);
+    assert!(scan.provenance.vouch.refutes(&scan.verdict));
+}
+
+#[tokio::test]
+async fn a_panel_is_ready_when_all_that_are_required_are() {
+    let out = |name| Says { ready: false, ..Says::new(name, "clean") };
+    let advised = panel([(Role::Required, Says::new("one", "clean")), (Role::Advisory, out("two"))]);
+    assert_eq!(advised.ready(), Ok(()));
+    let required = panel([(Role::Required, Says::new("one", "clean")), (Role::Required, out("two"))]);
+    assert_eq!(required.ready(), Err("two is out".to_owned()));
+}
+
+#[tokio::test]
+async fn the_provenance_names_all_who_gave_a_verdict() {
+    let panel = panel([(Role::Required, Says::new("two", "clean")), (Role::Required, Says::new("one", "clean"))]);
+    let provenance = ask(&panel).await.unwrap().provenance;
+    assert_eq!((&*provenance.engine, &*provenance.backend), ("one+two", "at one+at two"));
+}
+
+#[test]
+fn one_engine_alone_is_no_panel() {
+    assert_eq!(panel([(Role::Required, Says::new("alone", "clean"))]).name(), "alone");
+}
