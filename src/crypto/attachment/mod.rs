@@ -27,7 +27,7 @@ use crate::{
 #[derive(Deserialize)]
 pub struct EncryptedFile {
     v: String,
-    url: String,
+    url: Option<String>,
     #[serde(deserialize_with = "json::member")]
     key: JsonWebKey,
     iv: Zeroizing<String>,
@@ -88,19 +88,33 @@ impl TryFrom<EncryptedFile> for Attachment {
     type Error = AttachmentError;
 
     fn try_from(file: EncryptedFile) -> Result<Self, AttachmentError> {
+        file.check()?;
+        let media = MediaRef::from_mxc(file.url.as_deref().ok_or(AttachmentError::Schema("url"))?)?;
+        Ok(Self { media, key: AttachmentKey::try_from(file)? })
+    }
+}
+
+/// What opens an attachment that has no address yet.
+impl TryFrom<EncryptedFile> for AttachmentKey {
+    type Error = AttachmentError;
+
+    fn try_from(file: EncryptedFile) -> Result<Self, AttachmentError> {
+        file.check()?;
+        Self::decode(&file).ok_or(AttachmentError::Material)
+    }
+}
+
+impl EncryptedFile {
+    fn check(&self) -> Result<(), AttachmentError> {
         let checks = [
-            ("v", file.v == "v2"),
-            ("key.kty", file.key.kty == "oct"),
-            ("key.alg", file.key.alg == "A256CTR"),
-            ("key.ext", file.key.ext),
-            ("key.key_ops", ["encrypt", "decrypt"].iter().all(|op| file.key.key_ops.contains(*op))),
+            ("v", self.v == "v2"),
+            ("key.kty", self.key.kty == "oct"),
+            ("key.alg", self.key.alg == "A256CTR"),
+            ("key.ext", self.key.ext),
+            ("key.key_ops", ["encrypt", "decrypt"].iter().all(|op| self.key.key_ops.contains(*op))),
         ];
-        if let Some((member, _)) = checks.into_iter().find(|(_, holds)| !holds) {
-            return Err(AttachmentError::Schema(member));
-        }
-        let media = MediaRef::from_mxc(&file.url)?;
-        let key = AttachmentKey::decode(&file).ok_or(AttachmentError::Material)?;
-        Ok(Self { media, key })
+        let broken = checks.into_iter().find(|(_, holds)| !holds);
+        broken.map_or(Ok(()), |(member, _)| Err(AttachmentError::Schema(member)))
     }
 }
 

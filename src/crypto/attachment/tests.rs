@@ -50,19 +50,9 @@ fn what_is_not_version_2_is_refused() {
 
 #[test]
 fn wrong_types_and_missing_members_are_refused() {
-    for pointer in [
-        "/v",
-        "/url",
-        "/iv",
-        "/key",
-        "/key/kty",
-        "/key/alg",
-        "/key/ext",
-        "/key/key_ops",
-        "/key/k",
-        "/hashes",
-        "/hashes/sha256",
-    ] {
+    for pointer in
+        ["/v", "/iv", "/key", "/key/kty", "/key/alg", "/key/ext", "/key/key_ops", "/key/k", "/hashes", "/hashes/sha256"]
+    {
         let (parent, member) = pointer.rsplit_once('/').unwrap();
         for wrong in [None, Some(json!(1)), Some(json!(null))] {
             let mut sent = file();
@@ -74,6 +64,28 @@ fn wrong_types_and_missing_members_are_refused() {
             assert!(matches!(parse(&sent), Err(None)), "{pointer}");
         }
     }
+}
+
+#[test]
+fn only_an_attachment_needs_an_address() {
+    let key =
+        |sent: &Value| AttachmentKey::try_from(json::object::<EncryptedFile>(sent.to_string().as_bytes()).ok()?).ok();
+    for url in [None, Some(json!(null)), Some(json!("")), Some(json!("mxc://hs.test/../abc"))] {
+        let mut sent = file();
+        match &url {
+            None => sent.as_object_mut().unwrap().remove("url"),
+            Some(url) => sent.as_object_mut().unwrap().insert("url".to_owned(), url.clone()),
+        };
+        assert!(key(&sent).is_some() && parse(&sent).is_err(), "{url:?}");
+    }
+    let mut sent = file();
+    sent["url"] = json!(null);
+    assert_eq!(parse(&sent).unwrap_err(), Some(AttachmentError::Schema("url")));
+    sent["url"] = json!(7);
+    assert!(key(&sent).is_none(), "one that is given is a text");
+    let mut sent = file();
+    sent["v"] = json!("v1");
+    assert!(key(&sent).is_none(), "all else is needed");
 }
 
 #[test]
