@@ -1,13 +1,16 @@
-//! The homeserver, and where it sends us.
+//! Where media come from: the homeserver and where it sends us, or the servers that addresses name.
 //!
-//! Requests to it go through hyper's pooled client, which sends the URI exactly as it was received: federation signs
+//! Requests to the homeserver go through hyper's pooled client, which sends the URI exactly as it was received: federation signs
 //! it, and what was classified must be what is sent.
 
+mod address;
+mod bare;
+mod destination;
+pub mod direct;
 pub mod headers;
 pub mod multipart;
 pub mod query;
 pub mod redirect;
-mod trust;
 mod url;
 
 use std::{path::PathBuf, time::Duration};
@@ -20,12 +23,13 @@ use hyper_util::{
     rt::{TokioExecutor, TokioTimer},
 };
 use prometheus::{HistogramVec, IntCounterVec, Opts, Registry, histogram_opts};
-use rustls::{ClientConfig, RootCertStore};
+use rustls::ClientConfig;
 use serde::Deserialize;
 use tokio::time::{Instant, timeout};
 
+use self::direct::Direct;
 pub use self::url::BaseUrl;
-use crate::body::Body;
+use crate::{body::Body, trust};
 
 /// Most that is read ahead of a body at a time, in bytes; it is there once for each request under way.
 const READ_BUFFER: usize = 64 * 1024;
@@ -38,7 +42,7 @@ const IDLE: Duration = Duration::from_secs(20);
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
-    /// The homeserver's base URL. The only setting without a default.
+    /// The homeserver's base URL. The only setting without a default; without a homeserver there is [`direct`].
     pub url: Option<BaseUrl>,
     /// PEM file with the only certificate authorities to trust for an `https` URL; those of the system if unset.
     pub ca_file: Option<PathBuf>,
@@ -62,6 +66,25 @@ pub struct Timeouts {
 impl Default for Timeouts {
     fn default() -> Self {
         Self { connect: Duration::from_secs(5), media: Duration::from_mins(2) }
+    }
+}
+
+/// Where media come from.
+pub enum Origin {
+    /// The homeserver, to which everything else goes as well.
+    Homeserver(Box<Upstream>),
+    /// The servers that addresses name.
+    Direct(Box<Direct>),
+}
+
+impl Origin {
+    /// Builds the clients; nothing is connected yet.
+    pub fn new(homeserver: &Config, direct: &direct::Config, registry: &Registry) -> anyhow::Result<Self> {
+        match &homeserver.url {
+            None if direct.enabled => Ok(Self::Direct(Box::new(Direct::new(direct, registry)?))),
+            None => anyhow::bail!("homeserver.url is not set"),
+            Some(url) => Ok(Self::Homeserver(Box::new(Upstream::new(url.clone(), homeserver, registry)?))),
+        }
     }
 }
 
@@ -215,10 +238,6 @@ pub fn check(config: &Config) -> anyhow::Result<()> {
 
 /// Trust for an `https` homeserver. A plain `http` one gets none, and costs no reading of the system's certificates.
 fn tls(base: &BaseUrl, config: &Config) -> anyhow::Result<ClientConfig> {
-    let roots = match &config.ca_file {
-        Some(path) => trust::from_file(path, "homeserver.ca_file")?,
-        None if base.scheme == http::uri::Scheme::HTTPS => trust::of_the_system()?,
-        None => RootCertStore::empty(),
-    };
-    Ok(trust::client(roots)?)
+    let is_needed = base.scheme == http::uri::Scheme::HTTPS;
+    Ok(trust::client(trust::roots(config.ca_file.as_deref(), "homeserver.ca_file", is_needed)?)?)
 }

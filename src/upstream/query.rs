@@ -29,6 +29,26 @@ pub fn without_redirects(target: &PathAndQuery) -> PathAndQuery {
     PathAndQuery::try_from(changed).unwrap_or_else(|_| target.clone())
 }
 
+/// What a thumbnail is to look like, in values that every reader sees alike; and whether redirects are wanted.
+const OF_THUMBNAILS: [&str; 5] = ["width", "height", "method", "animated", "allow_redirect"];
+
+/// The target with nothing in its query but how a thumbnail is to look: the rest, a token perhaps, is between the client
+/// and its own homeserver.
+pub fn for_strangers(target: &PathAndQuery) -> PathAndQuery {
+    let query = target.query().unwrap_or_default().split('&');
+    let telling = |parameter: &&str| {
+        parameter.split_once('=').is_some_and(|(name, value)| {
+            OF_THUMBNAILS.contains(&name) && value.bytes().all(|byte| byte.is_ascii_alphanumeric())
+        })
+    };
+    let parameters: Vec<&str> = query.filter(telling).collect();
+    let changed = match parameters.is_empty() {
+        true => target.path().to_owned(),
+        false => format!("{}?{}", target.path(), parameters.join("&")),
+    };
+    PathAndQuery::try_from(changed).expect("a part of what was one")
+}
+
 /// Some servers separate parameters by semicolons as well.
 fn asks_for_redirects(parameter: &str) -> bool {
     parameter.split(';').any(|parameter| name(parameter) == "allow_redirect")
@@ -54,6 +74,24 @@ mod tests {
             ("/a?x;allow_redirect=true&y", "/a?y&allow_redirect=false"),
         ] {
             assert_eq!(without_redirects(&target.parse().unwrap()), expected, "{target}");
+        }
+    }
+
+    #[test]
+    fn strangers_are_told_nothing_but_how_a_thumbnail_is_to_look() {
+        for (target, expected) in [
+            ("/a", "/a"),
+            ("/a?", "/a"),
+            ("/a?access_token=secret", "/a"),
+            (
+                "/a?width=96&access_token=secret&height=64&method=crop&animated=true",
+                "/a?width=96&height=64&method=crop&animated=true",
+            ),
+            ("/a?width=1;access_token=secret&height=2", "/a?height=2"),
+            ("/a?%77idth=1&width=%31&width&height=", "/a?height="),
+            ("/a?user_id=@a:b&timeout_ms=1&x=y&allow_redirect=false", "/a?allow_redirect=false"),
+        ] {
+            assert_eq!(for_strangers(&target.parse().unwrap()), expected, "{target}");
         }
     }
 

@@ -2,7 +2,7 @@
 
 use http::StatusCode;
 
-use super::destination::Destination;
+use crate::upstream::destination::Destination;
 
 /// Why there is no medium at the end of a redirect.
 #[derive(Debug, thiserror::Error)]

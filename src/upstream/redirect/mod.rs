@@ -4,41 +4,35 @@
 //! operator named and over https only, never to an address inside our own network unless that was named too, and with
 //! nothing of the client's request on the way.
 
-mod address;
-mod destination;
 mod error;
 mod target;
 
-use std::{error::Error, iter, path::PathBuf, time::Duration};
+use std::{path::PathBuf, time::Duration};
 
 use http::{
     HeaderMap, HeaderName, HeaderValue, Response, StatusCode,
-    header::{ACCEPT_ENCODING, CONTENT_DISPOSITION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, LOCATION},
+    header::{CONTENT_DISPOSITION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, LOCATION},
 };
-use http_body_util::BodyExt;
 use ipnet::IpNet;
 use prometheus::{IntCounterVec, Opts, Registry};
-use reqwest::{Client, redirect::Policy, retry};
-use rustls::{ClientConfig, RootCertStore};
+use rustls::RootCertStore;
 use serde::Deserialize;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::Instant;
 
-use self::{
-    address::{OutOfReach, Reach},
-    target::Target,
+pub use self::error::{RedirectError, Refusal};
+use self::target::Target;
+pub use super::destination::Destination;
+use super::{
+    address::Reach,
+    bare::{self, Bare, BareError, Idle, is_redirect},
 };
-pub use self::{
-    destination::Destination,
-    error::{RedirectError, Refusal},
-};
-use super::trust;
-use crate::body::{Body, BoxError};
+use crate::{body::Body, trust};
 
 /// Redirects that are followed after the homeserver's own.
 const MAX_HOPS: usize = 3;
 
-/// Most that the headers of an answer may have, in bytes of names and values.
-const MAX_HEADERS: usize = 64 * 1024;
+/// There are few hosts, and the homeserver has us ask them all the time.
+const IDLE: Idle = Idle { count: usize::MAX, time: Duration::from_mins(1) };
 
 /// What an answer keeps of its headers: what is said of the body.
 const KEPT: [HeaderName; 4] = [CONTENT_TYPE, CONTENT_DISPOSITION, CONTENT_LENGTH, CONTENT_ENCODING];
@@ -74,7 +68,7 @@ impl Default for Config {
 
 /// Fetches what the homeserver points at instead of sending it.
 pub struct Follower {
-    client: Client,
+    client: Bare,
     hosts: Vec<Destination>,
     reach: Reach,
     timeout: Duration,
@@ -85,27 +79,7 @@ impl Follower {
     /// Builds the client; nothing is connected yet. `connect_timeout` is for one connection.
     pub fn new(config: &Config, connect_timeout: Duration, registry: &Registry) -> anyhow::Result<Self> {
         let reach = Reach::new(&config.private_networks);
-        let identity = HeaderMap::from_iter([(ACCEPT_ENCODING, HeaderValue::from_static("identity"))]);
-        // What reqwest could do beyond one plain request, it is told not to: features of it that other crates switch on
-        // are on for us as well.
-        let client = Client::builder()
-            .tls_backend_preconfigured(tls(config)?)
-            .https_only(true)
-            .http1_only()
-            .no_proxy()
-            .redirect(Policy::none())
-            .retry(retry::never())
-            .referer(false)
-            .no_gzip()
-            .no_brotli()
-            .no_zstd()
-            .no_deflate()
-            .user_agent("lazaret")
-            .default_headers(identity)
-            .dns_resolver(reach.clone())
-            .connect_timeout(connect_timeout)
-            .pool_idle_timeout(Duration::from_mins(1))
-            .build()?;
+        let client = Bare::new(&reach, roots(config)?, connect_timeout, &IDLE)?;
         let help = "Redirects of the homeserver, by whether what they lead to was followed, refused or not to be had.";
         let outcomes = IntCounterVec::new(Opts::new("lazaret_redirects_total", help), &["outcome"])?;
         for outcome in ["followed", "refused", "failed"] {
@@ -126,7 +100,7 @@ impl Follower {
             Err(_) => "failed",
         };
         self.outcomes.with_label_values(&[outcome]).inc();
-        answer.map(strip)
+        answer.map(|answer| bare::stripped(answer, &KEPT))
     }
 
     async fn follow(&self, mut location: HeaderValue) -> Result<reqwest::Response, RedirectError> {
@@ -147,53 +121,21 @@ impl Follower {
 
     async fn ask(&self, target: Target, deadline: Instant) -> Result<reqwest::Response, RedirectError> {
         let Target { url, destination } = target;
-        let answer = match timeout_at(deadline, self.client.get(url).send()).await {
-            Ok(Ok(answer)) => answer,
-            Ok(Err(error)) if is_out_of_reach(&error) => return Err(Refusal::Private(destination).into()),
-            Ok(Err(error)) => return Err(RedirectError::Unreachable(destination, error.without_url())),
-            Err(_) => return Err(RedirectError::Timeout(destination)),
-        };
-        let bytes: usize = answer.headers().iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
-        match bytes <= MAX_HEADERS {
-            true => Ok(answer),
-            false => Err(RedirectError::Headers(destination)),
-        }
+        self.client.get(url, HeaderMap::new(), deadline).await.map_err(|error| match error {
+            BareError::OutOfReach => Refusal::Private(destination).into(),
+            BareError::Unreachable(error) => RedirectError::Unreachable(destination, error),
+            BareError::Timeout => RedirectError::Timeout(destination),
+            BareError::Headers => RedirectError::Headers(destination),
+        })
     }
 }
 
 /// Proves that the file that the settings name can be used.
 pub fn check(config: &Config) -> anyhow::Result<()> {
-    tls(config).map(|_| ())
+    roots(config).map(|_| ())
 }
 
 /// Without hosts nobody is connected to, and the system's certificates need not be there.
-fn tls(config: &Config) -> anyhow::Result<ClientConfig> {
-    let roots = match &config.ca_file {
-        Some(path) => trust::from_file(path, "redirects.ca_file")?,
-        None if config.hosts.is_empty() => RootCertStore::empty(),
-        None => trust::of_the_system()?,
-    };
-    Ok(trust::client(roots)?)
-}
-
-fn is_redirect(status: StatusCode) -> bool {
-    matches!(status.as_u16(), 301 | 302 | 303 | 307 | 308)
-}
-
-/// True if the name was resolved and none of its addresses is within [`Reach`].
-fn is_out_of_reach(error: &reqwest::Error) -> bool {
-    iter::successors(error.source(), |&error| error.source()).any(<dyn Error>::is::<OutOfReach>)
-}
-
-fn strip(answer: reqwest::Response) -> Response<Body> {
-    let (parts, body) = Response::<reqwest::Body>::from(answer).into_parts();
-    // Errors of reqwest name the URL.
-    let body = body.map_err(|error| BoxError::from(error.without_url())).boxed_unsync();
-    let mut stripped = Response::new(body);
-    for name in KEPT {
-        for value in parts.headers.get_all(&name) {
-            stripped.headers_mut().append(&name, value.clone());
-        }
-    }
-    stripped
+fn roots(config: &Config) -> anyhow::Result<RootCertStore> {
+    trust::roots(config.ca_file.as_deref(), "redirects.ca_file", !config.hosts.is_empty())
 }

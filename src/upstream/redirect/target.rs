@@ -3,7 +3,8 @@
 use http::HeaderValue;
 use url::Url;
 
-use super::{address::Reach, destination::Destination, error::Refusal};
+use super::error::Refusal;
+use crate::upstream::{address::Reach, destination::Destination};
 
 /// A URL that was found to lead where we go.
 #[derive(Debug)]

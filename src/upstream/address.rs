@@ -1,17 +1,18 @@
-//! Which addresses a redirect may lead to.
+//! Which addresses are connected to on the word of others.
 //!
 //! A name that is allowed may still resolve to an address inside our own network: by mistake, or because whoever keeps
 //! it wants to reach what only we can reach. So addresses are filtered where names become addresses, and what was
 //! filtered is what is connected to: there is no second resolution that could say something else.
 
 use std::{
-    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
+    io,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs},
     sync::Arc,
 };
 
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
-use tokio::net::lookup_host;
+use tokio::{sync::Semaphore, task::spawn_blocking};
 
 /// What the IANA special-purpose registry of IPv4 does not call globally reachable, and multicast. std's
 /// `Ipv4Addr::is_global` would be this list, but is not stable.
@@ -69,17 +70,35 @@ pub(super) fn is_global(address: IpAddr) -> bool {
     }
 }
 
+/// Names that are resolved at a time. Each takes a thread, of those that serve the disk as well, for as long as the name's
+/// own servers like, which may be those of an attacker.
+const MAX_LOOKUPS: usize = 8;
+
 /// The addresses that may be connected to: global ones, and the private networks that the operator named.
 #[derive(Clone, Debug)]
-pub(super) struct Reach(Arc<[IpNet]>);
+pub(super) struct Reach {
+    private: Arc<[IpNet]>,
+    lookups: Arc<Semaphore>,
+}
 
 impl Reach {
     pub(super) fn new(private: &[IpNet]) -> Self {
-        Self(private.into())
+        Self { private: private.into(), lookups: Arc::new(Semaphore::new(MAX_LOOKUPS)) }
     }
 
     pub(super) fn allows(&self, address: IpAddr) -> bool {
-        is_global(address) || self.0.iter().any(|net| net.contains(&address))
+        is_global(address) || self.private.iter().any(|net| net.contains(&address))
+    }
+
+    /// Whoever waits for the answer may give up; the thread, and so the permit, is free when the system has one.
+    async fn look_up(&self, name: Name) -> io::Result<Vec<SocketAddr>> {
+        let permit = Arc::clone(&self.lookups).acquire_owned().await.map_err(io::Error::other)?;
+        let looking = spawn_blocking(move || {
+            let _permit = permit;
+            // The port is that of the URL; this one is replaced.
+            Ok((name.as_str(), 0).to_socket_addrs()?.collect())
+        });
+        looking.await?
     }
 }
 
@@ -93,8 +112,7 @@ impl Resolve for Reach {
     fn resolve(&self, name: Name) -> Resolving {
         let reach = self.clone();
         Box::pin(async move {
-            // The port is that of the URL; this one is replaced.
-            let mut found: Vec<SocketAddr> = lookup_host((name.as_str(), 0)).await?.collect();
+            let mut found = reach.look_up(name).await?;
             found.retain(|address| reach.allows(address.ip()));
             match found.is_empty() {
                 true => Err(OutOfReach.into()),
@@ -106,7 +124,10 @@ impl Resolve for Reach {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use proptest::prelude::*;
+    use tokio::time::timeout;
 
     use super::*;
 
@@ -204,6 +225,19 @@ mod tests {
         ] {
             assert_eq!(reach.allows(address.parse().unwrap()), expected, "{address}");
         }
+    }
+
+    /// The clock goes on only while no thread is at work.
+    #[tokio::test(start_paused = true)]
+    async fn names_are_resolved_a_few_at_a_time() {
+        let reach = Reach::new(&["127.0.0.0/8".parse().unwrap(), "::1/128".parse().unwrap()]);
+        let places = MAX_LOOKUPS.try_into().unwrap();
+        let others = Arc::clone(&reach.lookups).acquire_many_owned(places).await.unwrap();
+        let mut looking = reach.resolve("localhost".parse().unwrap());
+        assert!(timeout(Duration::from_hours(1), &mut looking).await.is_err(), "it waits for a place");
+        drop(others);
+        assert!(looking.await.unwrap().count() > 0);
+        assert_eq!(reach.lookups.available_permits(), MAX_LOOKUPS);
     }
 
     /// Agrees with what std knows of addresses, which is less.

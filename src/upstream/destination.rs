@@ -1,4 +1,4 @@
-//! Hosts that redirects may lead to.
+//! Hosts that are asked on the word of others.
 
 use std::fmt;
 
@@ -11,7 +11,7 @@ use super::address::Reach;
 const HTTPS: u16 = 443;
 
 /// A host, and one port of it: `cdn.example.org`, `media.example.org:8443`, `[2001:db8::1]`. Without a port it is 443.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Deserialize)]
 #[serde(try_from = "String")]
 pub struct Destination {
     host: Host,
@@ -29,7 +29,7 @@ impl TryFrom<String> for Destination {
             return Err(wrong());
         }
         let url = Url::parse(&format!("https://{text}/")).map_err(|_| wrong())?;
-        Self::of(&url).filter(|destination| destination.port != 0).ok_or_else(wrong)
+        Self::of(&url).filter(Self::has_port).ok_or_else(wrong)
     }
 }
 
@@ -49,6 +49,11 @@ impl Destination {
 
     pub(super) fn host(&self) -> &Host {
         &self.host
+    }
+
+    /// False for port 0, which stands for none.
+    pub(super) fn has_port(&self) -> bool {
+        self.port != 0
     }
 
     pub(super) fn is_within(&self, reach: &Reach) -> bool {
