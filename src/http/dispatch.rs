@@ -77,6 +77,7 @@ async fn handle(context: &Context, parts: Parts, target: PathAndQuery, incoming:
         Route::MediaConfig => handlers::metadata::config(context, parts, target).boxed().await,
         Route::Passthrough => handlers::passthrough::pass(context, parts, target, incoming).boxed().await,
         Route::Preflight => Ok((respond::preflight(Surface::of(target.path())), "preflight")),
+        Route::Moved(path) => Ok((respond::moved(&path, target.query()).ok_or(ApiError::Unrecognized)?, "moved")),
         Route::Closed => Err(ApiError::Closed),
         Route::Unrecognized => Err(ApiError::Unrecognized),
         Route::WrongMethod => Err(ApiError::WrongMethod),

@@ -2,7 +2,9 @@
 
 mod activity;
 mod arrivals;
+pub mod compat;
 mod dispatch;
+mod disposition;
 mod error;
 mod handlers;
 mod hygiene;
@@ -21,19 +23,24 @@ mod watch;
 
 use std::{net::SocketAddr, num::NonZeroUsize, sync::Arc, time::Duration};
 
+use ::http::Method;
 use ipnet::IpNet;
 use prometheus::{PullingGauge, Registry};
 use serde::Deserialize;
 use tokio::sync::Semaphore;
 
-use self::places::Places;
 pub use self::{arrivals::Arrivals, metrics::Metrics, server::serve, tls::Tls};
+use self::{
+    places::Places,
+    route::{Route, Scanner},
+    surface::Surface,
+};
 use crate::{
-    crypto::envelope::EnvelopeKey,
+    crypto::envelope::EnvelopeKeys,
     inspect::Inspector,
     limits,
     spool::Spooler,
-    upstream::{Upstream, redirect::Follower},
+    upstream::{Origin, Upstream, redirect::Follower},
 };
 
 /// Default of the `listen` key of the configuration.
@@ -53,18 +60,20 @@ impl Default for TrustedProxies {
 
 /// What handlers work with.
 pub struct Context {
-    /// The homeserver.
-    pub upstream: Upstream,
+    /// Where media come from.
+    pub origin: Origin,
     /// Stages from spool to decision.
     pub inspector: Arc<Inspector>,
     /// Takes bodies in.
     pub spooler: Arc<Spooler>,
     /// Opens encrypted request bodies.
-    pub envelope: EnvelopeKey,
+    pub envelope: Arc<EnvelopeKeys>,
     /// Follows redirects to where the homeserver keeps media.
     pub follower: Follower,
     /// What is open, and how it answers.
     pub native: native::Config,
+    /// How close the scanner API keeps to the Matrix Content Scanner.
+    pub compat: compat::Compat,
     /// Media on their way in.
     pub arrivals: Arrivals,
     /// Front proxies.
@@ -73,6 +82,28 @@ pub struct Context {
     pub bounds: Bounds,
     /// Counts requests.
     pub metrics: Metrics,
+}
+
+impl Context {
+    /// The homeserver. Without one there is no route that would need it.
+    fn homeserver(&self) -> Result<&Upstream, error::ApiError> {
+        match &self.origin {
+            Origin::Homeserver(upstream) => Ok(upstream),
+            Origin::Direct(_) => Err(error::ApiError::Unrecognized),
+        }
+    }
+
+    /// What a request is. Without a homeserver there are preflights, the scanner's routes and no others; and of these, none
+    /// that is for its users alone.
+    fn classify(&self, method: &Method, path: &str) -> Route {
+        let route = route::classify(&self.native, method, path);
+        let is_ours = Surface::of(path) == Surface::Scanner || route == Route::Preflight;
+        let is_for_users = route == Route::Scanner(Scanner::ScanFile);
+        match &self.origin {
+            Origin::Direct(_) if !is_ours || is_for_users || route == Route::Passthrough => Route::Unrecognized,
+            _ => route,
+        }
+    }
 }
 
 /// The bounds that handlers keep.

@@ -8,7 +8,8 @@ use http::{
     header::{
         ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
         ACCESS_CONTROL_EXPOSE_HEADERS, CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_LENGTH, CONTENT_RANGE,
-        CONTENT_SECURITY_POLICY, CONTENT_TYPE, DATE, REFERRER_POLICY, RETRY_AFTER, VARY, X_CONTENT_TYPE_OPTIONS,
+        CONTENT_SECURITY_POLICY, CONTENT_TYPE, DATE, LOCATION, REFERRER_POLICY, RETRY_AFTER, VARY,
+        X_CONTENT_TYPE_OPTIONS,
     },
 };
 use hyper::body::Incoming;
@@ -16,6 +17,7 @@ use serde::Serialize;
 use serde_json::json;
 
 use super::{
+    disposition,
     surface::Surface,
     validators::{self, Part},
 };
@@ -67,6 +69,12 @@ pub(super) fn media_head(surface: Surface, upstream: &HeaderMap, max_age: Durati
         if let Some(first) = headers.get(&name).cloned() {
             headers.insert(name, first);
         }
+    }
+    if surface == Surface::Scanner
+        && headers.get(CONTENT_DISPOSITION).is_some_and(|value| !disposition::is_readable(value))
+    {
+        // Some clients give up on a medium for a name that they cannot read; none at all would have browsers show it.
+        headers.insert(CONTENT_DISPOSITION, HeaderValue::from_static("attachment"));
     }
     headers.extend(validators::cap_max_age(upstream, max_age).map(|capped| (CACHE_CONTROL, capped)));
     headers.entry(CONTENT_SECURITY_POLICY).or_insert(HeaderValue::from_static(SANDBOX));
@@ -181,6 +189,18 @@ pub(super) fn relay(answer: Response<Incoming>, stall: Duration) -> Response<Bod
     let (mut parts, incoming) = answer.into_parts();
     strip_hop_by_hop(&mut parts.headers);
     Response::from_parts(parts, body::relayed(incoming, stall))
+}
+
+/// Sends a client of the scanner to another path of ours; `None` if that cannot be said in a header.
+pub(super) fn moved(path: &str, query: Option<&str>) -> Option<Response<Body>> {
+    let target = query.map_or_else(|| path.to_owned(), |query| format!("{path}?{query}"));
+    let mut response = Response::new(body::full("308: Permanent Redirect"));
+    *response.status_mut() = StatusCode::PERMANENT_REDIRECT;
+    let headers = response.headers_mut();
+    headers.insert(LOCATION, HeaderValue::try_from(target).ok()?);
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+    Surface::Scanner.allow_origins(headers);
+    Some(response)
 }
 
 /// The answer to a preflight request.

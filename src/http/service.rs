@@ -11,10 +11,11 @@ use super::{
     Context,
     activity::Busy,
     dispatch::{Peer, dispatch},
+    error::Style,
     hygiene,
     metrics::InFlight,
     native::RefusalStyle,
-    route::{self, Route},
+    route::Route,
     surface::Surface,
     watch::Head,
 };
@@ -28,7 +29,7 @@ pub(super) async fn answer(
     head: Option<Head>,
     request: Request<Incoming>,
 ) -> Result<Response<Body>, Infallible> {
-    let route = route::classify(&context.native, request.method(), request.uri().path());
+    let route = context.classify(request.method(), request.uri().path());
     let span = tracing::info_span!("request", id = %Ulid::generate(), route = route.name());
     let delivery = Delivery {
         is_head: request.method() == Method::HEAD,
@@ -40,7 +41,7 @@ pub(super) async fn answer(
         true => Surface::Federation,
         false => Surface::of(request.uri().path()),
     };
-    let style = refusal_style(&route, context.native.refusal);
+    let style = Style { refusal: refusal_style(&route, context.native.refusal), compat: context.compat.answers };
     let answering = async {
         let mut in_flight = context.metrics.begin(route.name());
         let handled = match hygiene::check(&request, &route, head.as_ref()) {

@@ -1,11 +1,17 @@
 //! What to do with a medium, given its facts and its verdict: pure, and asked anew on every hit, so that a changed policy
 //! acts at once.
 //!
-//! Rule files are not read yet. The policy is the one to start from: what is clean passes, all else is refused.
+//! Rule files are not read yet. The policy is the one to start from: what is clean passes if its type may, all else is
+//! refused.
+
+mod types;
 
 use std::{io, path::PathBuf};
 
 use serde::Deserialize;
+
+use self::types::Types;
+pub(crate) use self::types::told;
 
 use crate::{
     facts::Facts,
@@ -20,6 +26,38 @@ pub struct Config {
     pub dir: PathBuf,
     /// What becomes of ciphertext that is asked for without its key.
     pub opaque_media: OpaqueMedia,
+    /// The only types that may pass, if there are any. A type is compared with the one that is told by the bytes themselves,
+    /// whatever anyone calls them. Ciphertext without its key has no type: `opaque_media` says what becomes of it on the
+    /// homeserver's own routes.
+    pub allowed_mimetypes: Vec<String>,
+    /// Types that may not pass. Only one of the two lists can be set.
+    pub blocked_mimetypes: Vec<String>,
+}
+
+impl Config {
+    /// What cannot be meant.
+    pub fn problems(&self) -> Vec<String> {
+        let unknown = self.blocked_mimetypes.iter().filter(|name| told(name).is_none());
+        let mut problems: Vec<String> = unknown
+            .map(|name| {
+                format!("policy.blocked_mimetypes: nothing is ever told to be `{name}`, so this blocks nothing")
+            })
+            .collect();
+        if !(self.allowed_mimetypes.is_empty() || self.blocked_mimetypes.is_empty()) {
+            let both =
+                "policy.allowed_mimetypes and policy.blocked_mimetypes are both set; what is not allowed is blocked";
+            problems.push(both.to_owned());
+        }
+        problems
+    }
+
+    /// What works but probably not as meant.
+    pub fn warnings(&self) -> impl Iterator<Item = String> {
+        let unknown = self.allowed_mimetypes.iter().filter(|name| told(name).is_none());
+        unknown.map(|name| {
+            format!("policy.allowed_mimetypes: nothing is ever told to be `{name}`, so this allows nothing")
+        })
+    }
 }
 
 /// `policy.opaque_media` of the configuration: what becomes of media that look like noise on routes where no key is
@@ -49,7 +87,12 @@ pub enum OpaqueMedia {
 
 impl Default for Config {
     fn default() -> Self {
-        Self { dir: "/etc/lazaret/policies".into(), opaque_media: OpaqueMedia::default() }
+        Self {
+            dir: "/etc/lazaret/policies".into(),
+            opaque_media: OpaqueMedia::default(),
+            allowed_mimetypes: Vec::new(),
+            blocked_mimetypes: Vec::new(),
+        }
     }
 }
 
@@ -75,6 +118,10 @@ pub enum Access {
     Keyed,
     /// No key is given.
     Keyless(Openings),
+    /// No key is given, by someone who reads it as it is.
+    Plain(Openings),
+    /// It is the encoded form of a medium that is judged as well.
+    Encoded,
 }
 
 /// What those who had keys to a medium found in it.
@@ -110,19 +157,22 @@ pub enum Refusal {
     Oversize,
     /// It is ciphertext that was not scanned with its key.
     Unscanned,
+    /// Files of this type are not let through.
+    Type(&'static str),
 }
 
 /// The policy in force.
 #[derive(Debug)]
 pub struct Policy {
     opaque_media: OpaqueMedia,
+    types: Types,
 }
 
 impl Policy {
     /// Loads the policy. A directory with rule files is an error, since rules that are silently ignored would let pass
     /// what their author meant to stop.
     pub fn load(config: &Config) -> Result<Self, PolicyError> {
-        let policy = Self { opaque_media: config.opaque_media };
+        let policy = Self { opaque_media: config.opaque_media, types: Types::of(config) };
         let entries = match std::fs::read_dir(&config.dir) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(policy),
             other => other.map_err(|error| PolicyError::Read(config.dir.clone(), error))?,
@@ -151,7 +201,13 @@ impl Policy {
     pub fn decide(&self, facts: &Facts, verdict: &Verdict, access: Access) -> Decision {
         match (verdict, access) {
             (Verdict::Clean(_), Access::Keyless(openings)) if facts.opaque => self.decide_opaque(openings),
-            (Verdict::Clean(_), _) => Decision::Allow,
+            (Verdict::Clean(_), Access::Plain(openings)) if facts.opaque => match self.decide_opaque(openings) {
+                Decision::Allow => self.types.decide(facts),
+                refused @ Decision::Block(_) => refused,
+            },
+            (Verdict::Clean(_), Access::Upload) if facts.opaque => Decision::Allow,
+            (Verdict::Clean(_), Access::Encoded) => Decision::Allow,
+            (Verdict::Clean(_), _) => self.types.decide(facts),
             (Verdict::Infected { .. }, _) => Decision::Block(Refusal::Infected),
             (Verdict::Incomplete { .. }, _) => Decision::Block(Refusal::Incomplete),
             (Verdict::Opaque { .. }, _) => Decision::Block(Refusal::Opaque),
@@ -202,7 +258,7 @@ mod tests {
             (OpaqueMedia::Deny, [refused, refused, refused]),
             (OpaqueMedia::RequireScanned, [refused, allowed, Decision::Block(Refusal::Infected)]),
         ] {
-            let policy = Policy { opaque_media };
+            let policy = Policy { opaque_media, types: Types::of(&Config::default()) };
             let openings = [Openings::Unknown, Openings::Clean, Openings::Infected];
             assert_eq!(openings.map(|openings| policy.decide(&noise, &clean, Access::Keyless(openings))), expected);
             for access in [Access::Upload, Access::Keyed] {

@@ -3,6 +3,8 @@
 //! Native routes answer `errcode` and `error`, scanner routes `reason` and `info`, and never both: clients read a scanner
 //! error that carries an `errcode` as an ordinary Matrix error and miss the verdict.
 
+mod native;
+mod scanner;
 mod words;
 
 use http::{
@@ -11,7 +13,7 @@ use http::{
 };
 use serde::Serialize;
 
-use super::{native::RefusalStyle, respond, surface::Surface};
+use super::{compat, native::RefusalStyle, respond, surface::Surface};
 use crate::{
     body::{Body, ReceiveError},
     crypto::attachment::DecryptError,
@@ -19,7 +21,7 @@ use crate::{
     policy::Refusal,
     spool::{GunzipError, SpoolError},
     telemetry::log::Chain,
-    upstream::{UpstreamError, redirect::RedirectError},
+    upstream::{UpstreamError, direct::DirectError, redirect::RedirectError},
 };
 
 /// Seconds after which a client may try again what could not be done for want of capacity.
@@ -31,10 +33,13 @@ struct MatrixError {
     error: String,
 }
 
-#[derive(Serialize)]
-struct ScannerError {
-    reason: &'static str,
-    info: String,
+/// How failures are told where there is a choice.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Style {
+    /// Refusals on native routes.
+    pub(super) refusal: RefusalStyle,
+    /// Failures on scanner routes.
+    pub(super) compat: compat::Answers,
 }
 
 /// Why a request is not answered with what it asked for.
@@ -94,12 +99,24 @@ pub(super) enum ApiError {
     /// What the homeserver points at cannot be had.
     #[error(transparent)]
     Redirect(#[from] RedirectError),
+    /// The server that an address names gives nothing.
+    #[error(transparent)]
+    Direct(#[from] DirectError),
     /// The body of a scanner request is not as it must be.
     #[error("malformed body: {0}")]
     MalformedJson(String),
     /// The body of a scanner request is larger than any that is well-formed.
     #[error("the body is too large")]
     JsonTooLarge,
+    /// The body of a scanner request is not even text.
+    #[error("the body is no UTF-8")]
+    NotUtf8,
+    /// The form of a scanner request is not as it must be.
+    #[error("malformed form: {0}")]
+    MalformedForm(&'static str),
+    /// The file in a form, or what stands around it, is larger than the limit.
+    #[error("the form is too large")]
+    FormTooLarge,
     /// The envelope of a scanner request cannot be opened.
     #[error("the encrypted body cannot be opened")]
     BadEnvelope,
@@ -159,76 +176,6 @@ impl ApiError {
         }
     }
 
-    /// Status and `errcode` on native routes: `matrix-spec` and, for refusals, what clients take as final.
-    fn native(&self) -> (StatusCode, &'static str) {
-        match self {
-            Self::Refused(_) => (StatusCode::FORBIDDEN, "M_FORBIDDEN"),
-            Self::CannotScan(_) | Self::Late | Self::Overloaded(_) => (StatusCode::SERVICE_UNAVAILABLE, "M_UNKNOWN"),
-            Self::UploadTooLarge | Self::JsonTooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "M_TOO_LARGE"),
-            Self::UploadEncoded(_) => (StatusCode::UNSUPPORTED_MEDIA_TYPE, "M_UNKNOWN"),
-            Self::RequestStalled => (StatusCode::REQUEST_TIMEOUT, "M_UNKNOWN"),
-            Self::RequestBroken | Self::BadRequest(_) | Self::Framing(_) | Self::MalformedMedia => {
-                (StatusCode::BAD_REQUEST, "M_UNKNOWN")
-            }
-            Self::TargetTooLong => (StatusCode::URI_TOO_LONG, "M_UNKNOWN"),
-            Self::MalformedJson(_) => (StatusCode::BAD_REQUEST, "M_NOT_JSON"),
-            Self::Unrecognized => (StatusCode::NOT_FOUND, "M_UNRECOGNIZED"),
-            Self::WrongMethod => (StatusCode::METHOD_NOT_ALLOWED, "M_UNRECOGNIZED"),
-            Self::Closed | Self::NotFound => (StatusCode::NOT_FOUND, "M_NOT_FOUND"),
-            Self::Upstream(_) | Self::UpstreamBroken | Self::UpstreamAnswer(_) | Self::Redirect(_) => {
-                (StatusCode::BAD_GATEWAY, "M_UNKNOWN")
-            }
-            Self::BadEnvelope | Self::Decrypt(_) => (StatusCode::BAD_REQUEST, "M_UNKNOWN"),
-            Self::MissingToken => (StatusCode::UNAUTHORIZED, "M_MISSING_TOKEN"),
-            Self::UnknownToken => (StatusCode::UNAUTHORIZED, "M_UNKNOWN_TOKEN"),
-            Self::Internal(_) => (StatusCode::INTERNAL_SERVER_ERROR, "M_UNKNOWN"),
-        }
-    }
-
-    /// Status and `errcode` for other homeservers. Whatever happened here, the medium is not to be had: anything but a
-    /// plain "not found" makes Synapse ask again on the legacy routes, or back off from all of this server for minutes.
-    fn federation(&self) -> (StatusCode, &'static str) {
-        match self {
-            Self::Unrecognized | Self::WrongMethod | Self::BadRequest(_) | Self::Framing(_) | Self::TargetTooLong => {
-                self.native()
-            }
-            // Then everything is, and backing off is right.
-            Self::Upstream(UpstreamError::Unreachable(_)) => self.native(),
-            _ => (StatusCode::NOT_FOUND, "M_NOT_FOUND"),
-        }
-    }
-
-    /// Status and `reason` on scanner routes. The vocabulary is closed: clients match on it.
-    fn scanner(&self) -> (StatusCode, &'static str) {
-        match self {
-            Self::Refused(_) | Self::MalformedMedia => (StatusCode::FORBIDDEN, "MCS_MEDIA_NOT_CLEAN"),
-            Self::Upstream(_) | Self::UpstreamBroken | Self::UpstreamAnswer(_) | Self::Redirect(_) => {
-                (StatusCode::BAD_GATEWAY, "MCS_MEDIA_REQUEST_FAILED")
-            }
-            Self::MalformedJson(_) => (StatusCode::BAD_REQUEST, "MCS_MALFORMED_JSON"),
-            Self::JsonTooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "MCS_MALFORMED_JSON"),
-            Self::BadEnvelope => (StatusCode::FORBIDDEN, "MCS_BAD_DECRYPTION"),
-            Self::Decrypt(_) => (StatusCode::BAD_REQUEST, "MCS_MEDIA_FAILED_TO_DECRYPT"),
-            Self::CannotScan(_)
-            | Self::Late
-            | Self::Overloaded(_)
-            | Self::UploadTooLarge
-            | Self::UploadEncoded(_)
-            | Self::RequestStalled
-            | Self::RequestBroken
-            | Self::BadRequest(_)
-            | Self::Framing(_)
-            | Self::TargetTooLong
-            | Self::Unrecognized
-            | Self::WrongMethod
-            | Self::Closed
-            | Self::NotFound
-            | Self::MissingToken
-            | Self::UnknownToken
-            | Self::Internal(_) => self.native(),
-        }
-    }
-
     /// Writes the failure to the log at the level of what it asks of an operator.
     fn log(&self) {
         match self {
@@ -240,6 +187,8 @@ impl ApiError {
             | Self::UpstreamBroken
             | Self::UpstreamAnswer(_)
             | Self::Redirect(_) => tracing::warn!(error = %Chain(self), "request failed"),
+            // Anybody can name a server that is not there.
+            Self::Direct(_) => tracing::info!(error = %Chain(self), "request failed"),
             // Their texts are ours, and whoever sends them to all requests, a proxy perhaps, must be found.
             Self::Framing(_) | Self::BadRequest(_) | Self::TargetTooLong => {
                 tracing::info!(error = %self, "request refused");
@@ -248,19 +197,10 @@ impl ApiError {
         }
     }
 
-    /// Status and `errcode` of a refusal in another style than the usual.
-    fn styled(&self, style: RefusalStyle) -> Option<(StatusCode, &'static str)> {
-        match (self, style) {
-            (Self::Refused(_), RefusalStyle::NotFound) => Some((StatusCode::NOT_FOUND, "M_NOT_FOUND")),
-            (Self::Refused(_), RefusalStyle::Safety) => Some((StatusCode::BAD_REQUEST, "ORG.MATRIX.MSC4387_SAFETY")),
-            _ => None,
-        }
-    }
-
-    /// Logs the failure and answers it; refusals on native routes in this style.
-    pub(super) fn into_response(self, surface: Surface, style: RefusalStyle) -> Response<Body> {
+    /// Logs the failure and answers it.
+    pub(super) fn into_response(self, surface: Surface, style: Style) -> Response<Body> {
         self.log();
-        let styled = self.styled(style).filter(|_| surface == Surface::Native);
+        let styled = self.styled(style.refusal).filter(|_| surface == Surface::Native);
         let text = match styled {
             Some((StatusCode::NOT_FOUND, _)) => Self::NotFound.text(surface),
             _ => self.text(surface),
@@ -268,10 +208,7 @@ impl ApiError {
         let is_routing = matches!(self, Self::Unrecognized | Self::WrongMethod);
         let ends_connection = matches!(self, Self::Framing(_));
         let mut response = match surface {
-            Surface::Scanner if !is_routing => {
-                let (status, reason) = self.scanner();
-                respond::json(surface, status, &ScannerError { reason, info: text })
-            }
+            Surface::Scanner if !is_routing => self.scanner_response(style.compat),
             Surface::Federation => {
                 let (status, errcode) = self.federation();
                 respond::json(surface, status, &MatrixError { errcode, error: text })

@@ -12,13 +12,18 @@ impl ApiError {
             Self::Refused(Refusal::Infected) => "infected",
             Self::Refused(Refusal::Incomplete) => "incomplete",
             Self::Refused(Refusal::Opaque) => "opaque",
-            Self::Refused(Refusal::Oversize) | Self::UploadTooLarge => "oversize",
+            Self::Refused(Refusal::Oversize) | Self::UploadTooLarge | Self::FormTooLarge => "oversize",
+            Self::Refused(Refusal::Type(_)) => "type",
             Self::Refused(Refusal::Unscanned) => "unscanned",
             Self::CannotScan(_) | Self::Late => "cannot_scan",
             Self::Overloaded(_) => "overloaded",
             Self::RequestStalled | Self::RequestBroken => "client_failed",
             Self::Unrecognized | Self::WrongMethod | Self::Closed => "no_route",
-            Self::Upstream(_) | Self::UpstreamBroken | Self::UpstreamAnswer(_) | Self::Redirect(_) => "upstream_failed",
+            Self::Upstream(_)
+            | Self::UpstreamBroken
+            | Self::UpstreamAnswer(_)
+            | Self::Redirect(_)
+            | Self::Direct(_) => "upstream_failed",
             Self::Decrypt(_) | Self::BadEnvelope => "undecryptable",
             Self::NotFound | Self::MissingToken | Self::UnknownToken => "upstream_refused",
             Self::UploadEncoded(_)
@@ -27,6 +32,8 @@ impl ApiError {
             | Self::TargetTooLong
             | Self::MalformedJson(_)
             | Self::JsonTooLarge
+            | Self::NotUtf8
+            | Self::MalformedForm(_)
             | Self::MalformedMedia => "bad_request",
             Self::Internal(_) => "internal",
         }
@@ -46,6 +53,10 @@ impl ApiError {
             Self::Refused(Refusal::Unscanned) => {
                 "This file was refused: it is encrypted, and was not scanned with its key"
             }
+            Self::Refused(Refusal::Type(name)) if surface == Surface::Scanner => {
+                return format!("File type: {name} not allowed");
+            }
+            Self::Refused(Refusal::Type(_)) => "This file was refused: files of its type are not allowed",
             Self::CannotScan(_) | Self::Late => "The file could not be scanned; try again later",
             Self::Overloaded(_) => "Too many requests at the moment; try again later",
             Self::UploadTooLarge => "The file is too large to be uploaded",
@@ -55,10 +66,14 @@ impl ApiError {
             Self::RequestBroken => "The request body is incomplete",
             Self::Unrecognized | Self::WrongMethod => "Unrecognized request",
             Self::Closed => "Not found",
-            Self::Upstream(_) | Self::UpstreamBroken => "Failed to reach the remote server",
+            // One text, whatever it was: that a name is one of our own network is nobody's business.
+            Self::Upstream(_) | Self::UpstreamBroken | Self::Direct(_) => "Failed to reach the remote server",
             Self::UpstreamAnswer(_) | Self::Redirect(_) => "The remote server responded with an error",
             Self::MalformedJson(what) => return what.clone(),
             Self::JsonTooLarge => "The request body is too large",
+            Self::NotUtf8 => "not UTF-8",
+            Self::MalformedForm(what) => what,
+            Self::FormTooLarge => "The file is too large to be scanned",
             Self::BadEnvelope => "The encrypted body could not be decrypted",
             Self::Decrypt(what) => what,
             Self::MalformedMedia => "Malformed media ID",

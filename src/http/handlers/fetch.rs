@@ -46,7 +46,7 @@ pub(super) async fn ask(
     target: PathAndQuery,
 ) -> Result<Response<Body>, ApiError> {
     ask_for_all_of_it(&mut headers);
-    let answer = context.upstream.send(Purpose::Media, Method::GET, target, headers, body::empty()).await?;
+    let answer = context.homeserver()?.send(Purpose::Media, Method::GET, target, headers, body::empty()).await?;
     match answer.headers().get(LOCATION) {
         Some(location) if answer.status().is_redirection() => Ok(context.follower.fetch(location).await?),
         _ => Ok(answer.map(body::incoming)),

@@ -46,7 +46,7 @@ async fn changed(
     change: impl FnOnce(&mut Map<String, Value>),
 ) -> Handled {
     ask_for_all_of_it(&mut parts.headers);
-    let answer = context.upstream.send(Purpose::Passthrough, method, target, parts.headers, body).await?;
+    let answer = context.homeserver()?.send(Purpose::Passthrough, method, target, parts.headers, body).await?;
     if answer.status() != StatusCode::OK {
         return relay_refusal(context, answer.map(|incoming| body::relayed(incoming, context.bounds.stall))).await;
     }

@@ -1,5 +1,6 @@
 //! One file per kind of route, and what they share: having a body inspected.
 
+mod caller;
 pub(super) mod download;
 pub(super) mod federation;
 mod fetch;
@@ -42,7 +43,7 @@ async fn inspect(
 ) -> Result<Inspection, ApiError> {
     if let Some(encoded) = &fetched.encoded {
         // Noise, since it is compressed: what is asked is whether anything was found.
-        inspect_spool(context, media, encoded, Way::Upload).await?;
+        inspect_spool(context, media, encoded, Way::Encoded).await?;
         return inspect_spool(context, media, &fetched.spool, way).await;
     }
     let inspection = context.inspector.inspect(&fetched.spool, way).await?;

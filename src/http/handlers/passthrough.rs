@@ -16,6 +16,6 @@ pub(crate) async fn pass(context: &Context, mut parts: Parts, target: PathAndQue
     parts.headers.remove(CONTENT_LENGTH);
     let stall = context.bounds.stall;
     let body = body::relayed(incoming, stall);
-    let answer = context.upstream.send(Purpose::Passthrough, parts.method, target, parts.headers, body).await?;
+    let answer = context.homeserver()?.send(Purpose::Passthrough, parts.method, target, parts.headers, body).await?;
     Ok((respond::relay(answer, stall), "passed"))
 }

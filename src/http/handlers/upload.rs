@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use http::{
-    HeaderMap, Method, StatusCode,
+    HeaderMap,
     header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE},
     request::Parts,
     uri::PathAndQuery,
@@ -12,7 +12,7 @@ use hyper::body::Incoming;
 use tokio::time::timeout;
 
 use super::{
-    Answer, Handled,
+    Handled, caller,
     fetch::{declared_length, relay_refusal},
     inspect_spool,
 };
@@ -20,11 +20,8 @@ use crate::{
     body,
     http::{Context, error::ApiError, respond},
     inspect::Way,
-    upstream::{Purpose, headers::ask_for_all_of_it},
+    upstream::Purpose,
 };
-
-/// Tells who a token belongs to.
-const WHO_AM_I: &str = "/_matrix/client/v3/account/whoami";
 
 /// A mark of requests whose client sends no body before it is told to.
 #[derive(Clone, Copy)]
@@ -45,7 +42,7 @@ pub(crate) async fn upload(context: &Context, mut parts: Parts, target: PathAndQ
     timeout(context.native.upload_timeout, inspecting).await.map_err(|_| ApiError::Late)??;
     parts.headers.insert(CONTENT_LENGTH, spool.len().into());
     let body = body::spooled(&spool);
-    let answer = context.upstream.send(Purpose::Upload, parts.method, target, parts.headers, body).await?;
+    let answer = context.homeserver()?.send(Purpose::Upload, parts.method, target, parts.headers, body).await?;
     Ok((respond::relay(answer, bounds.stall), "forwarded"))
 }
 
@@ -56,7 +53,8 @@ pub(crate) async fn read_off(parts: &Parts, incoming: Incoming, within: Duration
     }
 }
 
-/// What the head of an upload is refused for, if it is, before its body is looked at.
+/// What the head of an upload is refused for, if it is, before its body is looked at: nobody can have files scanned who could
+/// not upload them.
 async fn refuse_early(context: &Context, headers: &HeaderMap, target: &PathAndQuery) -> Option<Handled> {
     if let Err(error) = check_encoding(headers) {
         return Some(Err(error));
@@ -64,25 +62,10 @@ async fn refuse_early(context: &Context, headers: &HeaderMap, target: &PathAndQu
     if declared_length(headers).is_some_and(|length| length > context.bounds.max_media_bytes) {
         return Some(Err(ApiError::UploadTooLarge));
     }
-    refusal_of(context, headers, target).await.transpose()
-}
-
-/// Asks the homeserver who the caller is, so that nobody can have files scanned who could not upload them. Only a clear
-/// refusal counts: what serves media need not know users.
-async fn refusal_of(context: &Context, headers: &HeaderMap, target: &PathAndQuery) -> Result<Option<Answer>, ApiError> {
-    let mut headers = headers.clone();
-    ask_for_all_of_it(&mut headers);
-    headers.remove(CONTENT_TYPE);
-    let query = target.query().map(|query| format!("?{query}")).unwrap_or_default();
-    let target = format!("{WHO_AM_I}{query}").parse();
-    let target = target.map_err(|_| ApiError::BadRequest("The request target is too long"))?;
-    let answer = context.upstream.send(Purpose::Access, Method::GET, target, headers, body::empty()).await?;
-    match answer.status() {
-        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN | StatusCode::TOO_MANY_REQUESTS => {
-            let answer = answer.map(|incoming| body::relayed(incoming, context.bounds.stall));
-            relay_refusal(context, answer).await.map(Some)
-        }
-        _ => Ok(None),
+    match caller::refusal(context, headers.clone(), target.query()).await {
+        Ok(None) => None,
+        Ok(Some(answer)) => Some(relay_refusal(context, answer).await),
+        Err(error) => Some(Err(error)),
     }
 }
 

@@ -30,6 +30,8 @@ pub enum Route {
     MediaConfig,
     /// A preflight request below a media prefix, whatever it is for.
     Preflight,
+    /// The path of a scanner route but for doubled slashes: the path without them.
+    Moved(String),
     /// Not media.
     Passthrough,
     /// A legacy read, while these are closed.
@@ -75,6 +77,8 @@ pub enum Scanner {
     ScanEncrypted,
     /// `POST /download_encrypted`.
     DownloadEncrypted,
+    /// `POST /scan_file`.
+    ScanFile,
 }
 
 impl Route {
@@ -95,8 +99,10 @@ impl Route {
                 Scanner::Thumbnail(_) => "scanner_thumbnail",
                 Scanner::ScanEncrypted => "scanner_scan_encrypted",
                 Scanner::DownloadEncrypted => "scanner_download_encrypted",
+                Scanner::ScanFile => "scanner_scan_file",
             },
             Self::Preflight => "preflight",
+            Self::Moved(_) => "moved",
             Self::Passthrough => "passthrough",
             Self::Closed | Self::Unrecognized | Self::WrongMethod => "refused",
         }
@@ -119,14 +125,31 @@ impl Route {
 pub fn classify(config: &Config, method: &Method, path: &str) -> Route {
     let Some(found) = strict(config, path) else {
         let shut = |segments: &[&str]| is_media_prefix(segments) || is_denied(config, segments);
-        return if Views::of(path).any(shut) { Route::Unrecognized } else { Route::Passthrough };
+        let is_media = Views::of(path).any(shut);
+        return if is_media { moved(config, method, path).unwrap_or(Route::Unrecognized) } else { Route::Passthrough };
     };
     match found {
         Found::Pass => Route::Passthrough,
         Found::Route(route, allowed) if allows(&route, allowed, method) => route,
         _ if method == Method::OPTIONS => Route::Preflight,
         Found::Route(..) => Route::WrongMethod,
-        Found::Refuse(route) => route,
+        Found::Refuse(route) => moved(config, method, path).unwrap_or(route),
+    }
+}
+
+/// Where a scanner's client is sent whose path is none, for slashes that are doubled. It is told, and nothing is rewritten.
+fn moved(config: &Config, method: &Method, path: &str) -> Option<Route> {
+    if !path.contains("//") {
+        return None;
+    }
+    let segments: Vec<&str> = path.split('/').filter(|segment| !segment.is_empty()).collect();
+    // What ended in a slash still does.
+    let merged = format!("/{}{}", segments.join("/"), if path.ends_with('/') { "/" } else { "" });
+    match strict(config, &merged) {
+        Some(Found::Route(route @ Route::Scanner(_), allowed)) if allows(&route, allowed, method) => {
+            Some(Route::Moved(merged))
+        }
+        _ => None,
     }
 }
 
@@ -230,9 +253,11 @@ fn federation(rest: &[&str]) -> Found {
 
 /// The scanner API answers for malformed addresses too, as its clients expect.
 fn scanner(rest: &[&str]) -> Found {
-    let media = |rest: &[&str]| match rest {
-        [server, id] => MediaRef::from_segments(server, id),
-        _ => Err(MalformedMedia),
+    // An encoded slash counts as one here: its readers have always split the decoded path.
+    let media = |rest: &[&str]| {
+        let rest = rest.join("/").replace("%2F", "/").replace("%2f", "/");
+        let (server, id) = rest.split_once('/').ok_or(MalformedMedia)?;
+        MediaRef::from_segments(server, id)
     };
     let (scanner, method) = match rest {
         ["public_key"] => (Scanner::PublicKey, &Method::GET),
@@ -241,6 +266,7 @@ fn scanner(rest: &[&str]) -> Found {
         ["thumbnail", rest @ ..] => (Scanner::Thumbnail(media(rest)), &Method::GET),
         ["scan_encrypted"] => (Scanner::ScanEncrypted, &Method::POST),
         ["download_encrypted"] => (Scanner::DownloadEncrypted, &Method::POST),
+        ["scan_file"] => (Scanner::ScanFile, &Method::POST),
         _ => return Found::Refuse(Route::Unrecognized),
     };
     Found::Route(Route::Scanner(scanner), method)

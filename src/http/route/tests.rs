@@ -167,7 +167,6 @@ fn what_looks_like_media_and_is_none_is_refused() {
         "/_matrix/media_proxy/unstable",
         "/_matrix/media_proxy/unstable/public_key/",
         "/_matrix/media_proxy/v1/public_key",
-        "/_matrix/media_proxy//unstable/public_key",
         "/a/b/c/d/e/.%20./.%20./.%20./.%20./.%20./_matrix/media/v3/download/hs.test/abc",
         "/_matrix/%25252525256dedia/v3/download/hs.test/abc",
     ] {
@@ -200,12 +199,20 @@ fn scanner_routes_answer_for_malformed_addresses_too() {
     assert_eq!(scanner("public_key"), Route::Scanner(Scanner::PublicKey));
     assert_eq!(scanner("scan/hs.test/abc"), Route::Scanner(Scanner::Scan(Ok(media()))));
     assert_eq!(scanner("thumbnail/hs.test/abc"), Route::Scanner(Scanner::Thumbnail(Ok(media()))));
+    for slash in ["%2F", "%2f"] {
+        assert_eq!(scanner(&format!("scan/hs.test{slash}abc")), Route::Scanner(Scanner::Scan(Ok(media()))));
+    }
     for path in [
         "download",
         "download/hs.test",
         "download/hs.test/abc/",
         "download/hs.test/abc/x",
         "download/..%2Fpreview_url/abc",
+        "download/..%2Fpreview_url",
+        "download/hs.test%2Fabc%2Fx",
+        "download/hs.test%2F%2Fabc",
+        "download/hs.test%252Fabc",
+        "download//hs.test/abc",
     ] {
         assert_eq!(scanner(path), Route::Scanner(Scanner::Download(Err(MalformedMedia))), "{path}");
     }
@@ -213,6 +220,39 @@ fn scanner_routes_answer_for_malformed_addresses_too() {
         classify(&Method::POST, "/_matrix/media_proxy/unstable/scan_encrypted"),
         Route::Scanner(Scanner::ScanEncrypted)
     );
+}
+
+#[test]
+fn doubled_slashes_lead_to_the_scanner_route_without_them_and_nowhere_else() {
+    let moved = |rest: &str| Route::Moved(format!("/_matrix/media_proxy/unstable/{rest}"));
+    for (path, rest) in [
+        ("/_matrix/media_proxy/unstable//public_key", "public_key"),
+        ("/_matrix/media_proxy/unstable///public_key", "public_key"),
+        ("//_matrix//media_proxy/unstable/public_key", "public_key"),
+        ("/_matrix/media_proxy//unstable/scan/hs.test/abc", "scan/hs.test/abc"),
+        ("/_matrix/media_proxy/unstable//scan/hs.test", "scan/hs.test"),
+        ("/_matrix/media_proxy/unstable//download/hs.test//abc/", "download/hs.test/abc/"),
+    ] {
+        assert_eq!(get(path), moved(rest), "{path}");
+        assert_eq!(classify(&Method::HEAD, path), moved(rest), "{path}");
+    }
+    assert_eq!(classify(&Method::POST, "/_matrix/media_proxy/unstable//scan_file"), moved("scan_file"));
+    for path in [
+        "/_matrix/media_proxy/unstable//public_key/",
+        "/_matrix/media_proxy/unstable//scan_encrypted",
+        "/_matrix/media_proxy/unstable//nope",
+        "/_matrix/media_proxy/unstable//",
+        "//evil.test/_matrix/media_proxy/unstable/public_key",
+        "/_matrix/media_proxy//%2e%2e/unstable/public_key",
+        "/_matrix/media//v3/download/hs.test/abc",
+        "//_matrix/media/v3/download/hs.test/abc",
+    ] {
+        let route = get(path);
+        assert!(matches!(route, Route::Unrecognized | Route::Passthrough), "{path}: {route:?}");
+    }
+    let denied = with("{deny: [/_matrix/media_proxy]}");
+    let path = "/_matrix/media_proxy/unstable//public_key";
+    assert_eq!(super::classify(&denied, &Method::GET, path), Route::Unrecognized);
 }
 
 #[test]

@@ -22,6 +22,7 @@ use rustls::{
 use serde::Deserialize;
 use tokio::{
     net::TcpStream,
+    sync::Notify,
     time::{MissedTickBehavior, interval},
 };
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
@@ -78,6 +79,8 @@ pub struct Tls {
     current: Arc<Current>,
     files: Files,
     interval: Duration,
+    /// Asks for a look before its time.
+    nudge: Arc<Notify>,
     /// What was last seen in the files; nothing if they could not be read.
     seen: Option<[u8; 32]>,
     reloads: IntCounterVec,
@@ -103,6 +106,7 @@ impl Tls {
             provider,
             current,
             interval: config.reload_interval,
+            nudge: Arc::default(),
             seen: Some(contents.digest()),
             files,
             reloads,
@@ -110,6 +114,12 @@ impl Tls {
         };
         tls.observe(&pair);
         Ok(Some(tls))
+    }
+
+    /// Has the files looked at whenever `nudge` is notified, too.
+    #[must_use]
+    pub fn nudged_by(self, nudge: Arc<Notify>) -> Self {
+        Self { nudge, ..self }
     }
 
     /// What shakes hands with clients.
@@ -122,7 +132,10 @@ impl Tls {
         let mut ticks = interval(self.interval);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
-            ticks.tick().await;
+            tokio::select! {
+                _ = ticks.tick() => (),
+                () = self.nudge.notified() => (),
+            }
             let files = self.files.clone();
             match tokio::task::spawn_blocking(move || files.read()).await {
                 Ok(contents) => self.look(contents),

@@ -2,7 +2,7 @@
 
 use http::{
     HeaderMap, Response, StatusCode,
-    header::{AUTHORIZATION, CONTENT_TYPE, HOST, ORIGIN, USER_AGENT},
+    header::{AUTHORIZATION, CONTENT_TYPE},
     uri::PathAndQuery,
 };
 use serde::Deserialize;
@@ -11,27 +11,18 @@ use crate::{
     body::{self, Body},
     http::{
         Context,
+        compat::PASSED_ON,
         error::ApiError,
         handlers::{
-            MAX_ERROR,
+            MAX_ERROR, caller,
             fetch::{self, Fetched, take_in},
         },
         route::Kind,
     },
     json,
     media::MediaRef,
-    upstream::query::without_redirects,
+    upstream::{Origin, query::without_redirects},
 };
-
-/// Headers of a scanner request that say something to the homeserver; those of its body do not.
-const PASSED_ON: [http::HeaderName; 6] = [
-    AUTHORIZATION,
-    HOST,
-    ORIGIN,
-    USER_AGENT,
-    http::HeaderName::from_static("x-forwarded-for"),
-    http::HeaderName::from_static("x-forwarded-proto"),
-];
 
 /// What to fetch.
 pub(super) struct Wanted<'a> {
@@ -58,12 +49,14 @@ impl Wanted<'_> {
 }
 
 /// Fetches a medium as its client would: from the authenticated route if it sends a token, else from the old routes,
-/// the oldest last.
+/// the oldest last. A server that must not see the token is asked as if there were none.
 pub(super) async fn fetch(context: &Context, headers: &HeaderMap, wanted: &Wanted<'_>) -> Result<Fetched, ApiError> {
-    let has_token = headers.contains_key(AUTHORIZATION);
-    if !has_token && context.native.is_closed(wanted.media) {
+    let sends_token = headers.contains_key(AUTHORIZATION);
+    if !sends_token && context.native.is_closed(wanted.media) {
         return Err(ApiError::MissingToken);
     }
+    let is_stranger = matches!(&context.origin, Origin::Direct(direct) if !direct.trusts(wanted.media));
+    let has_token = sends_token && !is_stranger;
     let prefixes: &[&str] = match has_token {
         true => &["/_matrix/client/v1/media"],
         false => &["/_matrix/media/v3", "/_matrix/media/r0"],
@@ -72,7 +65,10 @@ pub(super) async fn fetch(context: &Context, headers: &HeaderMap, wanted: &Wante
     for prefix in prefixes {
         let target = wanted.target(prefix)?;
         let target = if has_token { target } else { without_redirects(&target) };
-        let answer = ask(context, headers, target).await?;
+        let answer = match &context.origin {
+            Origin::Homeserver(_) => ask(context, headers, target).await?,
+            Origin::Direct(direct) => direct.get(wanted.media, &target, headers.get(AUTHORIZATION)).await?,
+        };
         if answer.status() == StatusCode::OK {
             let kinds = answer.headers().get_all(CONTENT_TYPE).iter().count();
             return match kinds {
@@ -80,7 +76,13 @@ pub(super) async fn fetch(context: &Context, headers: &HeaderMap, wanted: &Wante
                 _ => Err(ApiError::UpstreamAnswer("not exactly one content type")),
             };
         }
-        failure = refusal(context, answer).await;
+        failure = match refusal(context, answer).await {
+            // It was shown none, and clients would sign their user out.
+            ApiError::MissingToken | ApiError::UnknownToken if is_stranger => {
+                ApiError::UpstreamAnswer("a demand for a token that is not for it")
+            }
+            failure => failure,
+        };
         if !matches!(failure, ApiError::NotFound) {
             break;
         }
@@ -89,13 +91,34 @@ pub(super) async fn fetch(context: &Context, headers: &HeaderMap, wanted: &Wante
 }
 
 async fn ask(context: &Context, from: &HeaderMap, target: PathAndQuery) -> Result<Response<Body>, ApiError> {
+    fetch::ask(context, for_homeserver(context, from), target).await
+}
+
+/// The headers of a request that stands for one of a client.
+fn for_homeserver(context: &Context, from: &HeaderMap) -> HeaderMap {
     let mut headers = HeaderMap::new();
     for name in PASSED_ON {
         if let Some(value) = from.get(&name) {
             headers.insert(name, value.clone());
         }
     }
-    fetch::ask(context, headers, target).await
+    context.compat.add_headers(from, &mut headers);
+    headers
+}
+
+/// Refuses a caller whom the homeserver does not say that it knows, before anything is done that it has no part in.
+pub(super) async fn admit(context: &Context, headers: &HeaderMap) -> Result<(), ApiError> {
+    if !headers.contains_key(AUTHORIZATION) {
+        return Err(ApiError::MissingToken);
+    }
+    let answer = caller::ask(context, for_homeserver(context, headers), None).await?;
+    if answer.status() == StatusCode::OK {
+        return Ok(());
+    }
+    Err(match refusal(context, answer).await {
+        ApiError::NotFound => ApiError::UpstreamAnswer("it does not say who asks"),
+        refused => refused,
+    })
 }
 
 /// The part of a Matrix error that decides.

@@ -1,6 +1,9 @@
 //! The scanner API, as clients of the Matrix Content Scanner speak it.
 
 mod fetch;
+mod file;
+mod form;
+mod hold;
 mod request;
 
 use http::{HeaderMap, StatusCode, request::Parts};
@@ -21,7 +24,6 @@ use crate::{
     },
     inspect::Way,
     media::{MalformedMedia, MediaRef},
-    policy::Refusal,
 };
 
 type Address = Result<MediaRef, MalformedMedia>;
@@ -31,15 +33,16 @@ pub(crate) async fn handle(context: &Context, parts: Parts, route: Scanner, inco
     let (headers, query) = (&parts.headers, parts.uri.query());
     match route {
         Scanner::PublicKey => Ok(json(&json!({"public_key": context.envelope.public_key()}), "served")),
-        Scanner::Scan(media) => verdict(scan(context, headers, media).await.map(|_| ())),
+        Scanner::Scan(media) => verdict(context, scan(context, headers, media).await.map(|_| ())),
         Scanner::Download(media) => scan(context, headers, media).await.map(|fetched| serve(context, &fetched)),
         Scanner::Thumbnail(media) => {
             thumbnail(context, headers, media, query).await.map(|fetched| serve(context, &fetched))
         }
-        Scanner::ScanEncrypted => verdict(scan_encrypted(context, headers, incoming).await.map(|_| ())),
+        Scanner::ScanEncrypted => verdict(context, scan_encrypted(context, headers, incoming).await.map(|_| ())),
         Scanner::DownloadEncrypted => {
             scan_encrypted(context, headers, incoming).await.map(|fetched| serve(context, &fetched))
         }
+        Scanner::ScanFile => verdict(context, file::scan(context, &parts, incoming).await),
     }
 }
 
@@ -69,7 +72,7 @@ async fn plain(
     if kind == Kind::Thumbnail {
         refuse_thumbnail_of_infected(context, &media).await?;
     }
-    inspect(context, Some(&media), &fetched, Way::Keyless, Some(&|| wanted.address())).await?;
+    inspect(context, Some(&media), &fetched, Way::Plain, Some(&|| wanted.address())).await?;
     Ok(fetched)
 }
 
@@ -87,18 +90,12 @@ fn serve(context: &Context, fetched: &Fetched) -> Answer {
     (respond::media(head, fetched.spool.len(), body::spooled(&fetched.spool)), "served")
 }
 
-/// The answer of the scan routes. Only what was found infected, or has no address that could be anything, is `clean:
-/// false`; clients keep that for good. What could not be scanned is refused as an error instead.
-fn verdict(outcome: Result<(), ApiError>) -> Handled {
-    match outcome {
-        Ok(()) => Ok(json(&json!({"clean": true, "info": "File is clean"}), "clean")),
-        Err(ApiError::Refused(Refusal::Infected)) => {
-            Ok(json(&json!({"clean": false, "info": "***VIRUS DETECTED***"}), "infected"))
-        }
-        Err(ApiError::MalformedMedia) => {
-            Ok(json(&json!({"clean": false, "info": "Malformed media ID"}), "bad_request"))
-        }
-        Err(error) => Err(error),
+/// The answer of the scan routes.
+fn verdict(context: &Context, outcome: Result<(), ApiError>) -> Handled {
+    let Err(error) = outcome else { return Ok(json(&json!({"clean": true, "info": "File is clean"}), "clean")) };
+    match error.verdict(context.compat.answers) {
+        Some((info, outcome)) => Ok(json(&json!({"clean": false, "info": info}), outcome)),
+        None => Err(error),
     }
 }
 
