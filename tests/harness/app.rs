@@ -9,12 +9,16 @@ use super::{Answer, Clamd, Client, Homeserver, ScriptedClamd, eventually};
 /// Settings of an application that is about to start.
 pub struct AppBuilder {
     homeserver: String,
+    /// Further settings of `homeserver`, as YAML.
+    homeserver_settings: String,
     /// Entries of `clamd.backends`, as YAML.
     backends: Vec<String>,
     /// Further settings of `clamd`, as YAML.
     clamd: String,
     /// Further settings of `policy`, as YAML.
     policy: String,
+    /// Further settings of `crypto`, as YAML.
+    crypto: String,
     sections: String,
     wait_until_ready: bool,
 }
@@ -22,11 +26,18 @@ pub struct AppBuilder {
 impl AppBuilder {
     /// An application in front of `homeserver`; it needs a backend.
     pub fn new(homeserver: &Homeserver) -> Self {
+        Self { homeserver: homeserver.url(), ..Self::direct() }
+    }
+
+    /// An application without a homeserver; it needs a `direct` section and a backend.
+    pub fn direct() -> Self {
         Self {
-            homeserver: homeserver.url(),
+            homeserver: String::new(),
+            homeserver_settings: String::new(),
             backends: Vec::new(),
             clamd: String::new(),
             policy: String::new(),
+            crypto: String::new(),
             sections: String::new(),
             wait_until_ready: true,
         }
@@ -35,6 +46,12 @@ impl AppBuilder {
     /// In front of another address.
     pub fn homeserver_at(mut self, address: SocketAddr) -> Self {
         self.homeserver = format!("http://{address}");
+        self
+    }
+
+    /// Adds settings to the `homeserver` section.
+    pub fn homeserver_settings(mut self, yaml: &str) -> Self {
+        self.homeserver_settings = format!(", {yaml}");
         self
     }
 
@@ -86,6 +103,12 @@ impl AppBuilder {
         self
     }
 
+    /// Adds settings to the `crypto` section.
+    pub fn crypto(mut self, yaml: &str) -> Self {
+        self.crypto = format!(", {yaml}");
+        self
+    }
+
     /// Does not wait for the canaries to pass.
     pub fn without_waiting(mut self) -> Self {
         self.wait_until_ready = false;
@@ -96,15 +119,20 @@ impl AppBuilder {
     pub fn yaml(&self, dir: &std::path::Path, listen: &str, admin: &str) -> String {
         let defaults = [("probe_interval", "100ms"), ("max_backoff", "100ms")];
         let unset = defaults.into_iter().filter(|(key, _)| !self.clamd.contains(key));
+        let homeserver = match self.homeserver.as_str() {
+            "" => String::new(),
+            url => format!("homeserver: {{url: '{url}'{}}}", self.homeserver_settings),
+        };
         let hurry: Vec<String> = unset.map(|(key, value)| format!(", {key}: {value}")).collect();
         format!(
-            "listen: {listen}\nadmin: {{listen: '{admin}'}}\nhomeserver: {{url: '{}'}}\n\
+            "listen: {listen}\nadmin: {{listen: '{admin}'}}\n{}\n\
              clamd: {{backends: [{}]{}{}}}\n\
-             crypto: {{request_secret_path: '{dir}/secret'}}\npolicy: {{dir: '{dir}/policies'{}}}\n{}",
-            self.homeserver,
+             crypto: {{request_secret_path: '{dir}/secret'{}}}\npolicy: {{dir: '{dir}/policies'{}}}\n{}",
+            homeserver,
             self.backends.join(", "),
             hurry.concat(),
             self.clamd,
+            self.crypto,
             self.policy,
             if self.sections.contains("spool:") {
                 self.sections.replace("DIR", &dir.display().to_string())
@@ -195,9 +223,14 @@ impl App {
         super::eventually("canaries passed", || async { self.metric(&rounds).await >= before + 2 }).await;
     }
 
-    /// Scans that ended with `verdict` so far.
+    /// Scans by clamd that ended with `verdict` so far.
     pub async fn scans(&self, verdict: &str) -> u64 {
-        self.metric(&format!("lazaret_scans_total{{engine=\"clamd\",verdict=\"{verdict}\"}}")).await
+        self.scans_by("clamd", verdict).await
+    }
+
+    /// Scans by an engine that ended with `verdict` so far.
+    pub async fn scans_by(&self, engine: &str, verdict: &str) -> u64 {
+        self.metric(&format!("lazaret_scans_total{{engine=\"{engine}\",verdict=\"{verdict}\"}}")).await
     }
 
     /// Asks it to stop; a second time, to stop at once.

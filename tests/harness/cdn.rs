@@ -10,7 +10,24 @@ use tokio_rustls::{TlsAcceptor, server::TlsStream};
 
 use super::homeserver::{Homeserver, Seen, Stored};
 
-/// A running CDN on `127.0.0.1`, which is also `localhost`.
+/// A server's side of TLS with a certificate of its own, which is in the file.
+pub fn tls_for(names: &[&str]) -> (TlsAcceptor, NamedTempFile) {
+    let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+    let rcgen::CertifiedKey { cert, signing_key } = rcgen::generate_simple_self_signed(names).unwrap();
+    let key = PrivateKeyDer::Pkcs8(signing_key.serialize_der().into());
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let config = ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(vec![cert.der().clone()], key)
+        .unwrap();
+    let mut ca = NamedTempFile::new().unwrap();
+    ca.write_all(cert.pem().as_bytes()).unwrap();
+    (TlsAcceptor::from(Arc::new(config)), ca)
+}
+
+/// A running CDN, by default on `127.0.0.1`, which is also `localhost`.
 pub struct Cdn {
     server: Homeserver,
     ca: NamedTempFile,
@@ -19,20 +36,13 @@ pub struct Cdn {
 impl Cdn {
     /// Starts one that answers 404 to everything.
     pub async fn start() -> Self {
-        let names = ["localhost".to_owned(), "127.0.0.1".to_owned()];
-        let rcgen::CertifiedKey { cert, signing_key } = rcgen::generate_simple_self_signed(names).unwrap();
-        let key = PrivateKeyDer::Pkcs8(signing_key.serialize_der().into());
-        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let config = ServerConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .unwrap()
-            .with_no_client_auth()
-            .with_single_cert(vec![cert.der().clone()], key)
-            .unwrap();
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let acceptor = TlsAcceptor::from(Arc::new(config));
-        let mut ca = NamedTempFile::new().unwrap();
-        ca.write_all(cert.pem().as_bytes()).unwrap();
+        Self::start_on("127.0.0.1").await
+    }
+
+    /// Starts one on another address, too.
+    pub async fn start_on(address: &str) -> Self {
+        let (acceptor, ca) = tls_for(&["localhost", address]);
+        let listener = TcpListener::bind((address, 0)).await.unwrap();
         Self { server: Homeserver::behind(Tls { listener, acceptor }), ca }
     }
 
@@ -51,6 +61,16 @@ impl Cdn {
     /// Sends whoever asks for a path to another place.
     pub fn put_redirect(&self, path: &str, status: u16, location: &str) {
         self.put_stored(path, Stored::json(status, "{}").header("location", location));
+    }
+
+    /// The server itself, for whatever it answers else.
+    pub fn server(&self) -> &Homeserver {
+        &self.server
+    }
+
+    /// Its name and port, as in the name of a server.
+    pub fn authority(&self) -> String {
+        self.server.address().to_string()
     }
 
     /// The URL of a path.

@@ -3,7 +3,10 @@
 use std::{
     collections::HashMap,
     net::SocketAddr,
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
 };
 
 use axum::{
@@ -11,7 +14,7 @@ use axum::{
     body::Body,
     extract::{Request, State},
     response::Response,
-    serve::Listener,
+    serve::{Listener, ListenerExt},
 };
 use bytes::Bytes;
 use http::{HeaderMap, Method};
@@ -159,7 +162,11 @@ struct Inner {
     responder: Mutex<Option<Responder>>,
     stored: Mutex<HashMap<String, Stored>>,
     seen: Mutex<Vec<Seen>>,
+    connections: AtomicUsize,
 }
+
+/// Tells who a token belongs to.
+const WHO_AM_I: &str = "/_matrix/client/v3/account/whoami";
 
 /// A running fake homeserver.
 pub struct Homeserver {
@@ -168,7 +175,7 @@ pub struct Homeserver {
 }
 
 impl Homeserver {
-    /// Starts one that answers 404 to everything.
+    /// Starts one that knows whoever has a token, and answers 404 to everything else.
     pub async fn start() -> Self {
         Self::behind(TcpListener::bind("127.0.0.1:0").await.unwrap())
     }
@@ -177,6 +184,10 @@ impl Homeserver {
     pub(super) fn behind(listener: impl Listener<Addr = SocketAddr>) -> Self {
         let inner = Arc::new(Inner::default());
         let address = listener.local_addr().unwrap();
+        let counted = Arc::clone(&inner);
+        let listener = listener.tap_io(move |_| {
+            counted.connections.fetch_add(1, Ordering::SeqCst);
+        });
         let routes = Router::new().fallback(answer).with_state(Arc::clone(&inner));
         tokio::spawn(async move { axum::serve(listener, routes).await });
         Self { inner, address }
@@ -205,9 +216,20 @@ impl Homeserver {
         }
     }
 
+    /// Forgets what was put and what was asked.
+    pub fn forget(&self) {
+        self.inner.stored.lock().unwrap().clear();
+        self.inner.seen.lock().unwrap().clear();
+    }
+
     /// Answers by more than the path. Where this gives nothing, what was put there counts.
     pub fn respond_with(&self, responder: impl Fn(&Seen) -> Option<Stored> + Send + Sync + 'static) {
         *self.inner.responder.lock().unwrap() = Some(Arc::new(responder));
+    }
+
+    /// Connections that were made to it so far.
+    pub fn connections(&self) -> usize {
+        self.inner.connections.load(Ordering::SeqCst)
     }
 
     /// All requests so far.
@@ -239,7 +261,11 @@ async fn answer(State(inner): State<Arc<Inner>>, request: Request) -> Response {
     let responder = inner.responder.lock().unwrap().clone();
     let stored = responder.and_then(|responder| responder(&seen));
     let stored = stored.or_else(|| inner.stored.lock().unwrap().get(parts.uri.path()).cloned());
-    let missing = || Stored::json(404, r#"{"errcode":"M_NOT_FOUND","error":"Not found"}"#);
+    let is_known = seen.header("authorization").is_some() && parts.uri.path() == WHO_AM_I;
+    let missing = || match is_known {
+        true => Stored::json(200, r#"{"user_id":"@user:hs.test"}"#),
+        false => Stored::json(404, r#"{"errcode":"M_NOT_FOUND","error":"Not found"}"#),
+    };
     let stored = stored.unwrap_or_else(missing);
     if matches!(stored.body, Delivery::Silence) {
         std::future::pending::<()>().await;

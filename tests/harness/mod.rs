@@ -1,13 +1,18 @@
 //! What tests are built of: an application, a fake homeserver, clamds and specimens.
 
 mod app;
+mod binary;
+mod c_icap;
 mod cdn;
 mod clamd;
 mod client;
 mod database;
+mod fake_icap;
 mod flavour;
 mod frames;
 mod homeserver;
+mod payloads;
+mod program;
 mod scanner;
 mod scripted;
 mod specimens;
@@ -15,18 +20,33 @@ mod wire;
 
 pub use self::{
     app::{App, AppBuilder, start},
-    cdn::Cdn,
+    binary::{Binary, lazaret, signal},
+    c_icap::CIcap,
+    cdn::{Cdn, tls_for},
     clamd::Clamd,
     client::{Answer, Client, request},
     database::{daily_database, signature},
+    fake_icap::{FakeIcap, ODD, When},
     flavour::{FLAVOURS, Flavour, Imitation, Medium},
     frames::frames,
     homeserver::{Homeserver, Seen, Stored},
-    scanner::{CLEAN, INFECTED, MALFORMED, scans},
+    payloads::{
+        FORM, RECOGNISABLE, edited, envelope, form, not_utf8, public_key, published_key, put_sealed, with_envelope,
+        with_file, with_member,
+    },
+    program::Program,
+    scanner::{CLEAN, DOWNLOAD_ENCRYPTED, INFECTED, MALFORMED, SCAN_ENCRYPTED, path, scans},
     scripted::{Ask, Script, ScriptedClamd, Specimen, Step},
-    specimens::{Sealed, eicar, encrypted_zip, gzip, marker, nested_gzip, seal, seal_from},
+    specimens::{PNG, Sealed, eicar, encrypted_zip, gzip, marker, nested_gzip, seal, seal_from},
     wire::{BareHomeserver, Wire, late_upload, raw, target},
 };
+
+/// Replaces a file at once, so that nobody sees half of it.
+pub fn replace(file: &std::path::Path, content: &str) {
+    let new = file.with_extension("new");
+    std::fs::write(&new, content).unwrap();
+    std::fs::rename(new, file).unwrap();
+}
 
 /// Polls `condition` until it holds: for states of other processes that announce themselves in no other way.
 pub async fn eventually<F: Future<Output = bool>>(what: &str, mut condition: impl FnMut() -> F) {

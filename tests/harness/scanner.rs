@@ -1,6 +1,17 @@
-//! What the scanner API says of a file, word for word, and the scans that it takes to say so.
+//! Routes of the scanner API, what it says of a file, word for word, and the scans that it takes to say so.
 
 use super::App;
+
+/// Where attachments are asked about.
+pub const SCAN_ENCRYPTED: &str = "/_matrix/media_proxy/unstable/scan_encrypted";
+
+/// Where attachments are served.
+pub const DOWNLOAD_ENCRYPTED: &str = "/_matrix/media_proxy/unstable/download_encrypted";
+
+/// A path below the prefix of the scanner API.
+pub fn path(rest: &str) -> String {
+    format!("/_matrix/media_proxy/unstable/{rest}")
+}
 
 /// The verdict on a file in which nothing was found.
 pub const CLEAN: &str = r#"{"clean":true,"info":"File is clean"}"#;

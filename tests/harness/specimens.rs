@@ -9,6 +9,9 @@ use ctr::{
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
+/// The beginning of a PNG image.
+pub const PNG: &[u8] = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR";
+
 /// The EICAR test file.
 pub fn eicar() -> Vec<u8> {
     BASE64_STANDARD

@@ -1,7 +1,8 @@
 //! Bytes over a bare socket, in both directions: what no HTTP library would send.
 
-use std::net::SocketAddr;
+use std::{net::SocketAddr, time::Duration};
 
+use rustix::net::sockopt;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
@@ -62,7 +63,7 @@ pub async fn late_upload(app: &App, len: usize) -> u16 {
 /// Everything until the end of a connection. A reset after the answer is as good as an end.
 async fn read_to_end(mut stream: TcpStream) -> Wire {
     let mut answer = Vec::new();
-    let limit = std::time::Duration::from_mins(1);
+    let limit = Duration::from_mins(1);
     let _end_or_reset = tokio::time::timeout(limit, stream.read_to_end(&mut answer)).await.expect("it is closed");
     Wire(answer)
 }
@@ -72,7 +73,7 @@ pub fn target(method: &str, target: &str) -> String {
     format!("{method} {target} HTTP/1.1\r\nHost: hs.test\r\nAuthorization: Bearer token\r\nConnection: close\r\n\r\n")
 }
 
-/// A homeserver that answers everything with the same bytes and closes.
+/// A homeserver that answers everything with the same bytes and closes, or resets the connection if there are none.
 pub struct BareHomeserver {
     /// Where it listens.
     pub address: SocketAddr,
@@ -91,12 +92,17 @@ impl BareHomeserver {
     }
 }
 
+/// Takes a request and answers it.
 async fn converse(mut stream: TcpStream, answer: Vec<u8>) {
     let mut head = Vec::new();
     while !head.windows(4).any(|window| window == b"\r\n\r\n") {
         if !stream.read_buf(&mut head).await.is_ok_and(|read| read > 0) {
             return;
         }
+    }
+    if answer.is_empty() {
+        // Its end is a reset.
+        sockopt::set_socket_linger(&stream, Some(Duration::ZERO)).unwrap();
     }
     let _sent_or_refused = stream.write_all(&answer).await;
 }

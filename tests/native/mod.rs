@@ -2,6 +2,7 @@
 
 mod answers;
 mod routes;
+mod types;
 mod waiting;
 
 use crate::harness::{App, AppBuilder, Clamd, Homeserver};
