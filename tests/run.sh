@@ -9,6 +9,9 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 readonly REQUIREMENTS=tests/e2e/requirements.txt
 readonly VENV=target/e2e-venv
+readonly MCS_REQUIREMENTS=tests/e2e/mcs-requirements.txt
+readonly MCS_VENV=target/mcs-venv
+readonly MCS_SOURCE=matrix_content_scanner-1.4.1
 readonly NODE_SOURCE=tests/e2e/js
 readonly NODE_MODULES=target/e2e-js
 readonly LOGS=target/test-logs
@@ -58,10 +61,20 @@ require_clamd() {
     command -v clamd >/dev/null || die "clamd is still missing; run: apt-get install clamav-daemon"
 }
 
-# The front proxies, the browser and its driver are started by the tests, too. Node runs one of the clients.
+# The tests start c-icap themselves, too.
+require_c_icap() {
+    local module=(/usr/lib/*/c_icap/virus_scan.so)
+    [[ -e ${module[0]} ]] && command -v c-icap >/dev/null || apt_install c-icap libc-icap-mod-virus-scan
+    command -v c-icap >/dev/null || die "c-icap is still missing; run: apt-get install c-icap libc-icap-mod-virus-scan"
+}
+
+# The front proxies, the browser and its driver are started by the tests, too. Node runs one of the clients, OpenSSL
+# says what it deciphers.
 require_peers() {
     local missing=() pair
-    for pair in nginx:nginx-light haproxy:haproxy chromium:chromium chromedriver:chromium-driver node:nodejs npm:npm; do
+    local -a pairs=(nginx:nginx-light haproxy:haproxy chromium:chromium chromedriver:chromium-driver node:nodejs npm:npm)
+    pairs+=(openssl:openssl)
+    for pair in "${pairs[@]}"; do
         command -v "${pair%%:*}" >/dev/null || missing+=("${pair#*:}")
     done
     [[ ${#missing[@]} -eq 0 ]] || apt_install "${missing[@]}"
@@ -104,19 +117,35 @@ find_python() {
 
 # Kept between runs, and made anew when the requirements or the interpreter change.
 require_venv() {
-    local python stamp
+    local venv=$1 requirements=$2 python stamp
     find_python
-    stamp="$(sha256sum <"$REQUIREMENTS") $("$python" -VV)"
-    if [[ -x $VENV/bin/python && $(cat "$VENV/stamp" 2>/dev/null) == "$stamp" ]]; then
-        step "Python environment in $VENV is up to date"
+    stamp="$(sha256sum <"$requirements") $("$python" -VV)"
+    if [[ -x $venv/bin/python && $(cat "$venv/stamp" 2>/dev/null) == "$stamp" ]]; then
+        step "Python environment in $venv is up to date"
         return
     fi
-    step "making the Python environment in $VENV"
-    rm -rf "$VENV"
-    "$python" -m venv "$VENV"
-    "$VENV/bin/python" -m pip install --quiet --disable-pip-version-check -r "$REQUIREMENTS" ||
-        die "Python packages missing; run: $VENV/bin/python -m pip install -r $REQUIREMENTS"
-    printf '%s' "$stamp" >"$VENV/stamp"
+    step "making the Python environment in $venv"
+    rm -rf "$venv"
+    "$python" -m venv "$venv"
+    "$venv/bin/python" -m pip install --quiet --disable-pip-version-check -r "$requirements" ||
+        die "Python packages missing; run: $venv/bin/python -m pip install -r $requirements"
+    printf '%s' "$stamp" >"$venv/stamp"
+}
+
+# The Matrix Content Scanner, to compare with: 1.0.8 is installed, the source of 1.4.1 lies beside it, since to build that
+# takes a compiler and a git repository.
+require_mcs() {
+    local missing=() fetch
+    command -v clamdscan >/dev/null || missing+=(clamdscan)
+    ldconfig -p | grep 'libmagic\.so\.1' >/dev/null || missing+=(libmagic1)
+    [[ ${#missing[@]} -eq 0 ]] || apt_install "${missing[@]}"
+    require_venv "$MCS_VENV" "$MCS_REQUIREMENTS"
+    [[ ! -d $MCS_VENV/$MCS_SOURCE ]] || return 0
+    step "fetching the source of $MCS_SOURCE"
+    fetch=("$MCS_VENV/bin/python" -m pip download --quiet --disable-pip-version-check --no-deps
+        --no-binary matrix-content-scanner -d "$MCS_VENV" "${MCS_SOURCE/-/==}")
+    "${fetch[@]}" || die "$MCS_SOURCE missing; run: ${fetch[*]}"
+    tar -xzf "$MCS_VENV/$MCS_SOURCE.tar.gz" -C "$MCS_VENV"
 }
 
 failed=()
@@ -163,8 +192,10 @@ summary() {
 
 require_rust
 require_clamd
+require_c_icap
 if [[ $quick == no ]]; then
-    require_venv
+    require_venv "$VENV" "$REQUIREMENTS"
+    require_mcs
     require_peers
     require_node_modules
 fi

@@ -17,6 +17,7 @@ try:
     import selenium  # noqa: F401
     import synapse  # noqa: F401
     from support import raw
+    from support.browser import Browser, browser
     from support.certificate import Certificate, self_signed
     from support.clamd import Clamd
     from support.credulous import Credulous
@@ -222,3 +223,10 @@ def h2(credulous_front, certificate: Certificate) -> Iterator[raw.H2Client]:
     """The same for HTTP/2."""
     with raw.H2Client(credulous_front.url, certificate) as client:
         yield client
+
+
+@pytest.fixture(scope="session")
+def page(workdir: Path) -> Iterator[Browser]:
+    """A page of another origin in Chromium."""
+    with browser(workdir / "browser") as running:
+        yield running

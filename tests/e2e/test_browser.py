@@ -4,19 +4,13 @@ import pytest
 
 from support import specimens
 from support.attachments import SCANNER, encrypted_file
-from support.browser import Browser, browser
+from support.browser import Browser
 from support.homeserver import upload
 
 V1 = "/_matrix/client/v1/media"
 UPLOAD = "/_matrix/media/v3/upload"
 
 by_either = pytest.mark.parametrize("way", ["byFetch", "byXhr"])
-
-
-@pytest.fixture(scope="session")
-def page(workdir):
-    with browser(workdir / "browser") as running:
-        yield running
 
 
 def ask(page: Browser, way: str, url: str, **parameters) -> dict:

@@ -11,7 +11,7 @@ import pytest
 from .homeserver import User
 from .processes import INSTALL, REPOSITORY, executable
 
-SCRIPT = REPOSITORY / "tests" / "e2e" / "js" / "client.mjs"
+SCRIPTS = REPOSITORY / "tests" / "e2e" / "js"
 
 
 def node_modules() -> Path:
@@ -31,11 +31,10 @@ def decoded(result: dict, name: str = "data") -> bytes:
     return base64.b64decode(result[name])
 
 
-def run(base: str, user: User | None, *steps: dict) -> list[dict]:
-    """What came of each step; a failed one is `{"error": ...}`, as the client sees it."""
-    request = {"base": base, "token": user.token if user else None, "steps": steps}
+def node(script: str, request: dict | list, *arguments: str) -> list:
+    """Runs one of the scripts, which reads JSON and writes a list."""
     process = subprocess.run(
-        [executable("node"), str(SCRIPT), str(node_modules())],
+        [executable("node"), str(SCRIPTS / script), *arguments],
         input=json.dumps(request),
         capture_output=True,
         text=True,
@@ -44,6 +43,12 @@ def run(base: str, user: User | None, *steps: dict) -> list[dict]:
     )
     assert process.returncode == 0, process.stderr
     return json.loads(process.stdout)
+
+
+def run(base: str, user: User | None, *steps: dict) -> list[dict]:
+    """What came of each step; a failed one is `{"error": ...}`, as the client sees it."""
+    request = {"base": base, "token": user.token if user else None, "steps": steps}
+    return node("client.mjs", request, str(node_modules()))
 
 
 def run_one(base: str, user: User | None, step: str, **parameters) -> dict:
