@@ -9,7 +9,7 @@ use lazaret::engine::clamd::{
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::harness::{Clamd, Script, ScriptedClamd, daily_database, signature};
+use crate::harness::{Clamd, Script, ScriptedClamd, daily_database, lazaret, signature};
 
 /// What Debian's clamd lacks without its non-free library, and what a test database never has.
 const NOT_OURS: [&str; 2] = ["rar_support", "database_version"];
@@ -27,9 +27,9 @@ async fn doctor(backends: &str, settings: &[Setting<'_>], args: &[&str]) -> Outp
         spool.display()
     );
     std::fs::write(&file, text).unwrap();
-    let mut command = tokio::process::Command::new(env!("CARGO_BIN_EXE_lazaret"));
-    command.envs(settings.iter().map(|(name, value)| (format!("LAZARET__{name}"), value)));
-    command.arg("doctor").arg("--config").arg(&file).args(args).output().await.unwrap()
+    let mut command = lazaret(&["doctor", "--config"]);
+    command.arg(&file).envs(settings.iter().map(|(name, value)| (format!("LAZARET__{name}"), value)));
+    command.args(args).output().await.unwrap()
 }
 
 /// What it found, by check.

@@ -2,9 +2,11 @@
 
 use std::{process::Output, sync::Arc};
 
-use tokio::{process::Command, sync::Notify};
+use tokio::sync::Notify;
 
-use crate::harness::{App, AppBuilder, Ask, Homeserver, Script, ScriptedClamd, Sealed, Step, Stored, eventually, seal};
+use crate::harness::{
+    App, AppBuilder, Ask, Homeserver, Script, ScriptedClamd, Sealed, Step, Stored, eventually, lazaret, seal,
+};
 
 const SCANNER: &str = "/_matrix/media_proxy/unstable";
 const CLEAN: &[u8] = b"{}: OK\0";
@@ -229,8 +231,8 @@ async fn a_new_signature_that_hits_many_media_raises_an_alarm() {
 
 /// Runs `lazaret epoch bump` for the process whose operators' side is there.
 async fn bump(admin: std::net::SocketAddr) -> Output {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_lazaret"));
-    command.args(["epoch", "bump"]).env("LAZARET__HOMESERVER__URL", "http://127.0.0.1:1");
+    let mut command = lazaret(&["epoch", "bump"]);
+    command.env("LAZARET__HOMESERVER__URL", "http://127.0.0.1:1");
     command.env("LAZARET__ADMIN__LISTEN", admin.to_string()).output().await.unwrap()
 }
 

@@ -1,12 +1,10 @@
 //! Ciphertext where no key is given: `policy.opaque_media`.
 
 use crate::harness::{
-    Answer, App, AppBuilder, CLEAN, Clamd, Flavour, Homeserver, INFECTED, Sealed, Stored, eicar, marker, request, seal,
-    seal_from,
+    Answer, App, AppBuilder, CLEAN, Clamd, DOWNLOAD_ENCRYPTED, Flavour, Homeserver, INFECTED, SCAN_ENCRYPTED, Sealed,
+    Stored, eicar, marker, request, seal, seal_from,
 };
 
-const SCAN: &str = "/_matrix/media_proxy/unstable/scan_encrypted";
-const DOWNLOAD: &str = "/_matrix/media_proxy/unstable/download_encrypted";
 const V1: &str = "/_matrix/client/v1/media/download/hs.test/m";
 const THUMBNAIL: &str = "/_matrix/client/v1/media/thumbnail/hs.test/m?width=1&height=1";
 const ALLOWED: &str = r#"lazaret_opaque_media_total{decision="allowed"}"#;
@@ -86,8 +84,8 @@ async fn denied_ciphertext_is_had_with_its_key_only() {
     let (homeserver, _clamd, app) = start("deny").await;
     let file = sealed(&homeserver, &vec![b'x'; LEN]);
     assert_closed(&app, "at first").await;
-    assert_eq!(app.post(SCAN, &file.body()).await.text(), CLEAN);
-    assert!(app.post(DOWNLOAD, &file.body()).await.body == file.ciphertext);
+    assert_eq!(app.post(SCAN_ENCRYPTED, &file.body()).await.text(), CLEAN);
+    assert!(app.post(DOWNLOAD_ENCRYPTED, &file.body()).await.body == file.ciphertext);
     assert_closed(&app, "after it was scanned").await;
     assert_eq!((app.metric(ALLOWED).await, app.metric(REFUSED).await), (0, 14));
     put(&homeserver, b"plain text");
@@ -98,7 +96,7 @@ async fn denied_ciphertext_is_had_with_its_key_only() {
 
 #[tokio::test]
 async fn ciphertext_stays_closed_until_someone_had_it_scanned_with_its_key() {
-    for route in [SCAN, DOWNLOAD] {
+    for route in [SCAN_ENCRYPTED, DOWNLOAD_ENCRYPTED] {
         let (homeserver, _clamd, app) = start("require_scanned").await;
         let file = sealed(&homeserver, &vec![b'x'; LEN]);
         assert_closed(&app, "at first").await;
@@ -121,9 +119,9 @@ async fn a_counter_of_its_makers_choice_opens_nothing() {
     let (homeserver, _clamd, app) = start("require_scanned").await;
     let file = seal_from(&vec![b'x'; LEN], [3; 16]);
     put(&homeserver, &file.ciphertext);
-    assert_eq!(app.post(SCAN, &file.body()).await.text(), CLEAN);
+    assert_eq!(app.post(SCAN_ENCRYPTED, &file.body()).await.text(), CLEAN);
     assert_closed(&app, "though it was scanned").await;
-    assert!(app.post(DOWNLOAD, &file.body()).await.body == file.ciphertext, "it is still had with its key");
+    assert!(app.post(DOWNLOAD_ENCRYPTED, &file.body()).await.body == file.ciphertext, "it is still had with its key");
 }
 
 /// It opens ciphertext to noise, and noise is clean.
@@ -133,7 +131,7 @@ async fn a_wrong_key_opens_nothing() {
     for plaintext in [vec![b'x'; LEN], marker(LEN)] {
         let file = sealed(&homeserver, &plaintext);
         for key in [2, 3, 4] {
-            assert_eq!(app.post(SCAN, &file.with_key(key).body()).await.text(), CLEAN);
+            assert_eq!(app.post(SCAN_ENCRYPTED, &file.with_key(key).body()).await.text(), CLEAN);
         }
         assert_closed(&app, "after wrong keys").await;
     }
@@ -143,11 +141,11 @@ async fn a_wrong_key_opens_nothing() {
 async fn what_was_infected_under_one_key_is_closed_for_good() {
     let (homeserver, _clamd, app) = start("require_scanned").await;
     let infected = sealed(&homeserver, &marker(LEN));
-    assert_eq!(app.post(SCAN, &infected.body()).await.text(), INFECTED);
+    assert_eq!(app.post(SCAN_ENCRYPTED, &infected.body()).await.text(), INFECTED);
     assert_closed(&app, "infected").await;
-    assert_eq!(app.post(SCAN, &infected.with_key(2).body()).await.text(), CLEAN);
+    assert_eq!(app.post(SCAN_ENCRYPTED, &infected.with_key(2).body()).await.text(), CLEAN);
     assert_closed(&app, "after a wrong key").await;
-    assert_eq!(app.post(SCAN, &infected.body()).await.text(), INFECTED);
+    assert_eq!(app.post(SCAN_ENCRYPTED, &infected.body()).await.text(), INFECTED);
 }
 
 /// The hash of an attachment covers no key, so its maker can have two plaintexts for it, if one of them is chosen freely
@@ -158,11 +156,11 @@ async fn a_clean_opening_is_undone_by_an_infected_one() {
     let (clean, infected) = two_faced();
     put(&homeserver, &clean.ciphertext);
     assert_closed(&app, "at first").await;
-    assert_eq!(app.post(SCAN, &clean.body()).await.text(), CLEAN);
+    assert_eq!(app.post(SCAN_ENCRYPTED, &clean.body()).await.text(), CLEAN);
     assert_open(&app, "after the harmless plaintext").await;
-    assert_eq!(app.post(SCAN, &infected.body()).await.text(), INFECTED);
+    assert_eq!(app.post(SCAN_ENCRYPTED, &infected.body()).await.text(), INFECTED);
     assert_closed(&app, "after the other").await;
-    assert_eq!(app.post(SCAN, &clean.body()).await.text(), CLEAN);
+    assert_eq!(app.post(SCAN_ENCRYPTED, &clean.body()).await.text(), CLEAN);
     assert_closed(&app, "after the harmless one again").await;
 }
 

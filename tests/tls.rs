@@ -16,7 +16,7 @@ use tokio::{
 };
 use tokio_rustls::{TlsConnector, client::TlsStream};
 
-use crate::harness::{App, AppBuilder, Clamd, Homeserver, eventually};
+use crate::harness::{App, AppBuilder, Clamd, Homeserver, eventually, lazaret, replace, request};
 
 /// A certificate for `hs.test` and its key.
 struct Pair {
@@ -38,23 +38,21 @@ impl Pair {
     }
 }
 
-/// Replaces a file at once, so that nobody sees half of it.
-fn replace(file: &Path, content: &str) {
-    let new = file.with_extension("new");
-    std::fs::write(&new, content).unwrap();
-    std::fs::rename(new, file).unwrap();
-}
-
-/// The `tls` section for files in `dir`.
-fn section(dir: &Path) -> String {
+/// The `tls` section for files in `dir`, which are looked at as often.
+fn section(dir: &Path, interval: &str) -> String {
     let dir = dir.display();
-    format!("tls: {{certificate: '{dir}/certificate.pem', key: '{dir}/key.pem', reload_interval: 20ms}}")
+    format!("tls: {{certificate: '{dir}/certificate.pem', key: '{dir}/key.pem', reload_interval: {interval}}}")
 }
 
 async fn start(pair: &Pair, settings: &str) -> (Homeserver, Clamd, App, tempfile::TempDir) {
+    start_looking(pair, "20ms", settings).await
+}
+
+async fn start_looking(pair: &Pair, interval: &str, settings: &str) -> (Homeserver, Clamd, App, tempfile::TempDir) {
     let (homeserver, clamd, dir) = (Homeserver::start().await, Clamd::start().await, tempfile::tempdir().unwrap());
     pair.put(dir.path());
-    let app = AppBuilder::new(&homeserver).clamd(&clamd).with(&section(dir.path())).with(settings).start().await;
+    let app =
+        AppBuilder::new(&homeserver).clamd(&clamd).with(&section(dir.path(), interval)).with(settings).start().await;
     (homeserver, clamd, app, dir)
 }
 
@@ -142,6 +140,17 @@ async fn a_new_certificate_is_for_new_connections_and_old_ones_go_on() {
 }
 
 #[tokio::test]
+async fn a_reload_does_not_wait_for_the_next_look() {
+    let (old, new) = (Pair::new(), Pair::new());
+    let (_homeserver, _clamd, app, dir) = start_looking(&old, "1h", "").await;
+    assert_eq!(get(&mut client(app.public, &old).await).await.status(), 404);
+    new.put(dir.path());
+    assert_eq!(app.admin.send(request("POST", "/reload"), b"").await.status, 200);
+    reloaded(&app, "loaded", 1).await;
+    assert_eq!(get(&mut client(app.public, &new).await).await.status(), 404);
+}
+
+#[tokio::test]
 async fn a_pair_that_does_not_load_changes_nothing() {
     let (old, new) = (Pair::new(), Pair::new());
     let (_homeserver, _clamd, app, dir) = start(&old, "").await;
@@ -202,11 +211,10 @@ async fn check(certificate: &str, key: &str) -> (bool, String) {
         "homeserver: {{url: 'http://127.0.0.1:1'}}\npolicy: {{dir: '{0}/policies'}}\n\
          crypto: {{request_secret_path: '{0}/secret'}}\n{1}\n",
         dir.path().display(),
-        section(dir.path())
+        section(dir.path(), "20ms")
     );
     std::fs::write(&file, text).unwrap();
-    let mut command = tokio::process::Command::new(env!("CARGO_BIN_EXE_lazaret"));
-    let output = command.args(["check", "--config"]).arg(&file).output().await.unwrap();
+    let output = lazaret(&["check", "--config"]).arg(&file).output().await.unwrap();
     (output.status.success(), String::from_utf8(output.stderr).unwrap())
 }
 

@@ -21,7 +21,7 @@ use std::{
 };
 
 use lazaret::{
-    engine::{Engine, clamd},
+    engine::{Engine, Tally, clamd},
     facts::Facts,
     limits,
     plaintext::Plaintext,
@@ -202,7 +202,15 @@ async fn start(address: &str, dir: &std::path::Path) -> (Arc<clamd::Clamd>, Arc<
     let config = clamd::Config { backends, ..clamd::Config::default() };
     let registry = prometheus::Registry::new();
     let limits = limits::Config::default();
-    let engine = clamd::Clamd::new(&config, &limits, Heuristics::default(), &spooler, &registry).unwrap();
+    let engine = clamd::Clamd::new(
+        &config,
+        &limits,
+        Heuristics::default(),
+        &spooler,
+        &Tally::register(&registry).unwrap(),
+        &registry,
+    )
+    .unwrap();
     engine.first_look().await.unwrap();
     engine.ready().unwrap();
     (Arc::new(engine), spooler)

@@ -3,10 +3,7 @@
 use base64::{Engine as _, prelude::*};
 use serde_json::{Value, json};
 
-use crate::harness::{CLEAN, INFECTED, Stored, eicar, seal, start};
-
-const SCAN: &str = "/_matrix/media_proxy/unstable/scan_encrypted";
-const DOWNLOAD: &str = "/_matrix/media_proxy/unstable/download_encrypted";
+use crate::harness::{CLEAN, DOWNLOAD_ENCRYPTED, INFECTED, SCAN_ENCRYPTED, Stored, eicar, seal, start};
 
 /// A wrong key opens infected ciphertext to clean noise, and a verdict by ciphertext would then count for the right one.
 #[tokio::test]
@@ -19,9 +16,9 @@ async fn row_14_a_wrong_key_vouches_for_nothing_but_itself() {
         let (right, wrong) = ((sealed.body(), INFECTED), (wrong.body(), CLEAN));
         let order = if wrong_first { [&wrong, &right, &wrong, &right] } else { [&right, &wrong, &right, &wrong] };
         for (body, said) in order {
-            assert_eq!(app.post(SCAN, body).await.text(), *said, "{id}");
+            assert_eq!(app.post(SCAN_ENCRYPTED, body).await.text(), *said, "{id}");
         }
-        app.post(DOWNLOAD, &right.0).await.assert_scanner_error(403, "MCS_MEDIA_NOT_CLEAN");
+        app.post(DOWNLOAD_ENCRYPTED, &right.0).await.assert_scanner_error(403, "MCS_MEDIA_NOT_CLEAN");
     }
 }
 
@@ -38,7 +35,7 @@ async fn row_15_what_readers_would_decrypt_differently_is_not_decrypted() {
     };
     let iv = |bytes: &[u8]| json!(BASE64_STANDARD_NO_PAD.encode(bytes));
     let wrapping = [[1; 8], [0xff; 8]].concat();
-    for route in [SCAN, DOWNLOAD] {
+    for route in [SCAN_ENCRYPTED, DOWNLOAD_ENCRYPTED] {
         let answer = app.post(route, with("/iv", iv(&wrapping)).as_bytes()).await;
         answer.assert_scanner_error(400, "MCS_MEDIA_FAILED_TO_DECRYPT");
         let twice = sealed.file.to_string().replacen("\"v\":\"v2\"", "\"v\":\"v2\",\"v\":\"v1\"", 1);
@@ -57,5 +54,5 @@ async fn row_15_what_readers_would_decrypt_differently_is_not_decrypted() {
         }
     }
     assert_eq!(app.scans("clean").await, 0);
-    assert_eq!(app.post(SCAN, &sealed.body()).await.text(), CLEAN);
+    assert_eq!(app.post(SCAN_ENCRYPTED, &sealed.body()).await.text(), CLEAN);
 }
