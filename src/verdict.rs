@@ -8,6 +8,8 @@ use std::{
     time::{Duration, SystemTime},
 };
 
+use serde::{Deserialize, Serialize};
+
 use crate::facts::Facts;
 
 /// The limit that only media that are streamed to an engine meet, in clamd's word for it.
@@ -81,16 +83,72 @@ impl Clean {
 
 /// A name that an engine gives to what it found: a signature or a heuristic. It comes from the engine and may contain
 /// what a signature author wrote, so it goes to logs but never to clients.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Detection(pub String);
 
-/// The state of an engine that verdicts depend on: product, version, signature database and limits. A verdict is
-/// current as long as its engine's epoch has not changed.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Epoch(pub String);
+/// The state of an engine that verdicts depend on, in words that only it understands.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Epoch {
+    /// What it is, and what it is configured to look at: engine, limits, what it names. Verdicts of another set-up cannot be
+    /// compared with its own.
+    pub setup: Arc<str>,
+    /// What it knows: versions, signatures, the operator's part.
+    pub state: Arc<str>,
+}
+
+impl Epoch {
+    /// The epoch of these.
+    pub fn new(setup: impl Into<Arc<str>>, state: impl Into<Arc<str>>) -> Self {
+        Self { setup: setup.into(), state: state.into() }
+    }
+}
+
+/// How the security team has some media taken, whatever engines say.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum Effect {
+    /// As if an engine had recognised something.
+    ForceInfected,
+    /// As if an engine had looked at all of it and found nothing. What else the policy wants still holds.
+    ForceClean,
+}
+
+impl Effect {
+    /// Both.
+    pub const ALL: [Self; 2] = [Self::ForceInfected, Self::ForceClean];
+
+    /// Its name in metrics, in logs and in requests.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::ForceInfected => "infected",
+            Self::ForceClean => "clean",
+        }
+    }
+}
+
+/// How a verdict that was given before stands to what its engine would say today. The later, the less it counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Currency {
+    /// It would be the same.
+    Current,
+    /// The engine has learned or forgotten something since.
+    Stale,
+    /// It was given by another set of engines, or under other limits.
+    Foreign,
+}
+
+impl Currency {
+    /// Its name in metrics.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Current => "current",
+            Self::Stale => "stale",
+            Self::Foreign => "foreign",
+        }
+    }
+}
 
 /// The signature database that an engine had loaded.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Signatures {
     /// Its number, which grows with each update.
     pub version: u32,
@@ -134,6 +192,18 @@ impl Vouch {
         }
     }
 
+    /// True once canaries came after it, whatever they said.
+    pub fn is_settled(&self) -> bool {
+        self.0.iter().all(|part| part.get().is_some())
+    }
+
+    /// Of an engine that was found working since.
+    pub fn proven() -> Self {
+        let vouch = Self::default();
+        vouch.settle(Standing::Proven);
+        vouch
+    }
+
     /// True once it is known that the engine cannot be believed in this.
     pub fn refutes(&self, verdict: &Verdict) -> bool {
         self.0.iter().any(|part| match part.get() {
@@ -166,9 +236,21 @@ pub struct Provenance {
     pub vouch: Vouch,
 }
 
+/// Which of two verdicts on the same bytes was given from newer knowledge.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Order {
+    /// The number of the signatures, in the order in which they came into use among all who share a store.
+    pub generation: u64,
+    /// When the scan was allowed to begin, in microseconds since 1970 by the clock of the store that is shared. A scan that was
+    /// given up for dead, and ends all the same, has an earlier one than the scan that took its place.
+    pub fence: u64,
+}
+
 /// What the verdict cache keeps of some bytes. Policy stays out of it and is run anew on every hit.
 #[derive(Clone, Debug)]
 pub struct Record {
+    /// How it stands to other verdicts on the same bytes.
+    pub order: Order,
     /// What is known without an engine.
     pub facts: Facts,
     /// What the engine said.
@@ -177,6 +259,18 @@ pub struct Record {
     pub provenance: Provenance,
     /// When it was said.
     pub scanned_at: SystemTime,
+}
+
+impl Record {
+    /// True once its engine was found working after it.
+    pub fn is_proven(&self) -> bool {
+        self.provenance.vouch.is_settled() && !self.is_refuted()
+    }
+
+    /// True once it is known that it cannot be believed.
+    pub fn is_refuted(&self) -> bool {
+        self.provenance.vouch.refutes(&self.verdict)
+    }
 }
 
 /// What an engine names rather than calls clean. A policy relies on some of it; an engine keeps to some of it.

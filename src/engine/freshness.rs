@@ -2,19 +2,21 @@
 
 use std::{
     sync::{
-        Mutex,
+        Arc, Mutex,
         atomic::{AtomicU64, Ordering},
     },
-    time::{Duration, SystemTime, UNIX_EPOCH},
+    time::{Duration, SystemTime},
 };
 
-use crate::verdict::Epoch;
+use sha2::{Digest as _, Sha256};
+
+use crate::verdict::{Currency, Epoch};
 
 /// The state of one engine that its verdicts depend on, as far as it shows. Since some of it may not show, a verdict also
 /// has an age at which it is given anew.
 pub(super) struct Freshness {
-    /// What is configured of it and changes what it says.
-    settings: String,
+    /// What it is, and what is configured of it and changes what it says.
+    settings: Arc<str>,
     max_age: Duration,
     /// What it says of its signatures; `None` before it was asked.
     version: Mutex<Option<String>>,
@@ -23,7 +25,10 @@ pub(super) struct Freshness {
 }
 
 impl Freshness {
-    pub(super) fn new(settings: String, max_age: Duration) -> Self {
+    /// Of an engine of that kind. Its settings may hold secrets, and epochs are kept with verdicts and shown to operators, so
+    /// only a digest of them goes there.
+    pub(super) fn new(kind: &str, settings: &str, max_age: Duration) -> Self {
+        let settings = format!("{kind} {}", digest_text(settings)).into();
         Self { settings, max_age, version: Mutex::new(None), bump: AtomicU64::new(0) }
     }
 
@@ -44,35 +49,38 @@ impl Freshness {
 
     /// The epoch of a verdict that is about to be given.
     pub(super) fn epoch(&self) -> Epoch {
-        Epoch(format!("{} @{}", self.state(), seconds(SystemTime::now())))
-    }
-
-    pub(super) fn is_current(&self, epoch: &Epoch) -> bool {
-        self.is_current_at(epoch, SystemTime::now())
-    }
-
-    fn is_current_at(&self, epoch: &Epoch, now: SystemTime) -> bool {
-        let Some((state, given)) = epoch.0.rsplit_once(" @") else { return false };
-        let age = given.parse().map(|given| seconds(now).saturating_sub(given));
-        age.is_ok_and(|age| age < self.max_age.as_secs()) && state == self.state()
-    }
-
-    /// Makes all verdicts so far outdated.
-    pub(super) fn bump(&self) -> u64 {
-        // The time, so that it grows over restarts, too; and never twice the same.
-        let now = seconds(SystemTime::now());
-        let before = self.bump.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |last| Some(now.max(last + 1)));
-        now.max(before.unwrap_or_default() + 1)
-    }
-
-    fn state(&self) -> String {
         let version = self.version().unwrap_or_default();
-        format!("{} {version} {}", self.settings, self.bump.load(Ordering::Relaxed))
+        let bump = self.bump.load(Ordering::Relaxed);
+        Epoch::new(Arc::clone(&self.settings), format!("{version} {bump}"))
+    }
+
+    pub(super) fn currency(&self, epoch: &Epoch, given: SystemTime) -> Currency {
+        self.currency_at(epoch, given, SystemTime::now())
+    }
+
+    fn currency_at(&self, epoch: &Epoch, given: SystemTime, now: SystemTime) -> Currency {
+        let age = now.duration_since(given).unwrap_or_default();
+        if epoch.setup != self.settings {
+            Currency::Foreign
+        } else if age < self.max_age && *epoch == self.epoch() {
+            Currency::Current
+        } else {
+            Currency::Stale
+        }
+    }
+
+    /// See [`Engine::bump`](super::Engine::bump). Tells also whether it grew.
+    pub(super) fn bump(&self, least: u64) -> (u64, bool) {
+        let before = self.bump.fetch_max(least, Ordering::Relaxed);
+        (before.max(least), before < least)
     }
 }
 
-fn seconds(time: SystemTime) -> u64 {
-    time.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
+/// What tells settings from others, and nothing else of them.
+fn digest_text(settings: &str) -> String {
+    let digest: [u8; 32] = Sha256::digest(settings).into();
+    let first = digest.first_chunk().expect("it is longer");
+    format!("{:032x}", u128::from_be_bytes(*first))
 }
 
 #[cfg(test)]
@@ -80,38 +88,46 @@ mod tests {
     use super::*;
 
     fn freshness() -> Freshness {
-        Freshness::new("script".to_owned(), Duration::from_hours(1))
+        Freshness::new("exec", "script", Duration::from_hours(1))
     }
 
     #[test]
     fn a_verdict_counts_until_its_age_is_reached() {
         let freshness = freshness();
-        let (epoch, now) = (freshness.epoch(), SystemTime::now());
-        assert!(freshness.is_current_at(&epoch, now + Duration::from_secs(3590)));
-        assert!(!freshness.is_current_at(&epoch, now + Duration::from_secs(3610)));
-        assert!(freshness.is_current_at(&epoch, now - Duration::from_mins(1)), "a clock that was set back");
+        freshness.note("a");
+        let (epoch, given) = (freshness.epoch(), SystemTime::now());
+        let after = |age| freshness.currency_at(&epoch, given, given + age);
+        assert_eq!(after(Duration::from_secs(3590)), Currency::Current);
+        assert_eq!(after(Duration::from_secs(3610)), Currency::Stale);
+        let set_back = given - Duration::from_mins(1);
+        assert_eq!(freshness.currency_at(&epoch, given, set_back), Currency::Current, "a clock that was set back");
     }
 
     #[test]
     fn other_signatures_other_settings_and_a_bump_outdate_it() {
-        let one = freshness();
+        let (one, now) = (freshness(), SystemTime::now());
         assert!(one.note("a") && !one.note("a"));
         let epoch = one.epoch();
-        assert!(one.is_current(&epoch));
-        assert!(one.note("b") && !one.is_current(&epoch));
+        assert_eq!(one.currency(&epoch, now), Currency::Current);
+        assert!(one.note("b"));
+        assert_eq!(one.currency(&epoch, now), Currency::Stale);
         one.note("a");
-        assert!(one.is_current(&epoch), "withdrawn signatures bring old verdicts back");
-        let other = Freshness::new("another script".to_owned(), Duration::from_hours(1));
+        assert_eq!(one.currency(&epoch, now), Currency::Current, "withdrawn signatures bring old verdicts back");
+        let other = Freshness::new("exec", "another script", Duration::from_hours(1));
         other.note("a");
-        assert!(!other.is_current(&epoch));
-        let bumps = [one.bump(), one.bump()];
-        assert!(bumps[0] < bumps[1] && !one.is_current(&epoch));
+        assert_eq!(other.currency(&epoch, now), Currency::Foreign);
+        assert_eq!((one.bump(7), one.bump(7), one.bump(3)), ((7, true), (7, false), (7, false)));
+        assert_eq!(one.currency(&epoch, now), Currency::Stale);
     }
 
     #[test]
-    fn what_is_no_epoch_of_ours_never_counts() {
-        for text in ["", "script  0", "script  0 @", "script  0 @x", "@1"] {
-            assert!(!freshness().is_current(&Epoch(text.to_owned())), "{text}");
-        }
+    fn settings_are_told_apart_and_not_told() {
+        let setup = |settings| {
+            let setup = Freshness::new("exec", settings, Duration::from_hours(1)).epoch().setup;
+            assert!(setup.starts_with("exec ") && !setup.contains("secret"), "{setup}");
+            setup
+        };
+        assert_eq!(setup("scan --token secret"), setup("scan --token secret"));
+        assert_ne!(setup("scan --token secret"), setup("scan --token another-secret"));
     }
 }

@@ -15,6 +15,8 @@ mod specimen;
 mod tally;
 mod vouches;
 
+use std::time::SystemTime;
+
 use futures_util::future::BoxFuture;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -26,7 +28,7 @@ pub use self::{
 use crate::{
     facts::Facts,
     plaintext::Plaintext,
-    verdict::{Epoch, Provenance, Verdict},
+    verdict::{Currency, Epoch, Provenance, Verdict},
 };
 
 /// What an engine said and from what knowledge.
@@ -101,12 +103,31 @@ pub trait Engine: Send + Sync {
     /// Its name in the configuration, in metrics and in verdicts.
     fn name(&self) -> &str;
 
-    /// True if `verdict`, which was given in this epoch, is what would be said today.
-    fn is_current(&self, verdict: &Verdict, epoch: &Epoch) -> bool;
+    /// How `verdict`, which was `given` in this epoch, stands to what would be said today.
+    fn currency(&self, verdict: &Verdict, epoch: &Epoch, given: SystemTime) -> Currency;
 
-    /// Makes all verdicts so far outdated, since an operator knows of a change that the engine does not show. Gives the
-    /// number that says so in epochs.
-    fn bump(&self) -> u64;
+    /// The epoch of a verdict that would be given now; `None` before the engine was asked.
+    fn epoch(&self) -> Option<Epoch>;
+
+    /// True if all who are required had their say in a verdict of this epoch. What one of several recognised ends a scan before
+    /// the others have answered.
+    fn is_complete(&self, epoch: &Epoch) -> bool {
+        // Refusals of what no engine is shown any more name nobody.
+        !epoch.setup.is_empty()
+    }
+
+    /// The number of the newest signatures in use, which grows with each update and never goes back but for a bump; 0 if they
+    /// have none.
+    fn number(&self) -> u64 {
+        0
+    }
+
+    /// Scans that it takes at a time, as far as that is known; 1 or more.
+    fn slots(&self) -> usize;
+
+    /// Makes all verdicts so far outdated, since an operator knows of a change that the engine does not show. The number that
+    /// says so in epochs is then `least` or more; it is given. A number that it has already changes nothing.
+    fn bump(&self, least: u64) -> u64;
 
     /// Fails while no instance has proven that it tells clean from infected, saying why of each.
     fn ready(&self) -> Result<(), String>;

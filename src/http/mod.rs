@@ -3,6 +3,7 @@
 mod activity;
 mod arrivals;
 pub mod compat;
+mod credential;
 mod dispatch;
 mod disposition;
 mod error;

@@ -7,10 +7,10 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-use http::{HeaderMap, Uri, header::AUTHORIZATION};
+use http::{HeaderMap, Uri};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use super::error::ApiError;
+use super::{credential::token, error::ApiError};
 use crate::limits;
 
 /// Bits of an IPv6 address that one client has to itself.
@@ -48,7 +48,7 @@ impl Places {
         let all = Arc::clone(&self.all).try_acquire_owned();
         let all = all.map_err(|_| ApiError::Overloaded("limits.max_media_requests is reached"))?;
         let address = self.names.hash_one(network(client));
-        let name = match token(headers, uri) {
+        let name = match token(headers, uri.query()) {
             Some(token) => self.names.hash_one(token),
             None => self.names.hash_one(("no token", network(client))),
         };
@@ -67,17 +67,6 @@ impl Places {
         }
         Ok(Place { names: bounds.map(|(name, _)| name), taken: Arc::clone(&self.taken), _all: all })
     }
-}
-
-/// Who asks, as far as they say: many people may have one address. What other homeservers send differs from request to
-/// request, and is no such name.
-fn token<'a>(headers: &'a HeaderMap, uri: &'a Uri) -> Option<&'a [u8]> {
-    let header = headers.get(AUTHORIZATION).map(http::HeaderValue::as_bytes);
-    let split = header.and_then(|value| value.split_at_checked(b"bearer ".len()));
-    let bearer = split.filter(|(scheme, _)| scheme.eq_ignore_ascii_case(b"bearer ")).map(|(_, token)| token);
-    let mut parameters = uri.query().into_iter().flat_map(|query| query.split('&'));
-    let parameter = parameters.find_map(|parameter| parameter.strip_prefix("access_token="));
-    bearer.or(parameter.map(str::as_bytes)).map(<[u8]>::trim_ascii)
 }
 
 fn network(client: IpAddr) -> IpAddr {
@@ -112,6 +101,8 @@ impl Drop for Place {
 #[cfg(test)]
 mod tests {
     use std::num::NonZeroUsize;
+
+    use http::header::AUTHORIZATION;
 
     use super::*;
 

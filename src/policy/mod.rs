@@ -6,7 +6,7 @@
 
 mod types;
 
-use std::{io, path::PathBuf};
+use std::{io, path::PathBuf, sync::Arc};
 
 use serde::Deserialize;
 
@@ -15,7 +15,7 @@ pub(crate) use self::types::told;
 
 use crate::{
     facts::Facts,
-    verdict::{Heuristics, Verdict},
+    verdict::{Effect, Heuristics, Verdict},
 };
 
 /// `policy` section of the configuration.
@@ -136,7 +136,7 @@ pub enum Openings {
 }
 
 /// What to do with a medium.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Decision {
     /// Let it pass.
     Allow,
@@ -145,7 +145,7 @@ pub enum Decision {
 }
 
 /// Why a medium is refused.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Refusal {
     /// An engine recognised something.
     Infected,
@@ -158,7 +158,7 @@ pub enum Refusal {
     /// It is ciphertext that was not scanned with its key.
     Unscanned,
     /// Files of this type are not let through.
-    Type(&'static str),
+    Type(Arc<str>),
 }
 
 /// The policy in force.
@@ -197,20 +197,27 @@ impl Policy {
         self.opaque_media == OpaqueMedia::RequireScanned
     }
 
-    /// Decides.
-    pub fn decide(&self, facts: &Facts, verdict: &Verdict, access: Access) -> Decision {
-        match (verdict, access) {
-            (Verdict::Clean(_), Access::Keyless(openings)) if facts.opaque => self.decide_opaque(openings),
-            (Verdict::Clean(_), Access::Plain(openings)) if facts.opaque => match self.decide_opaque(openings) {
+    /// Decides. What the security team says counts in place of the verdict.
+    pub fn decide(&self, facts: &Facts, verdict: &Verdict, over: Option<Effect>, access: Access) -> Decision {
+        match (over, verdict) {
+            (Some(Effect::ForceInfected), _) => Decision::Block(Refusal::Infected),
+            (Some(Effect::ForceClean), _) | (None, Verdict::Clean(_)) => self.decide_clean(facts, access),
+            (None, Verdict::Infected { .. }) => Decision::Block(Refusal::Infected),
+            (None, Verdict::Incomplete { .. }) => Decision::Block(Refusal::Incomplete),
+            (None, Verdict::Opaque { .. }) => Decision::Block(Refusal::Opaque),
+        }
+    }
+
+    fn decide_clean(&self, facts: &Facts, access: Access) -> Decision {
+        match access {
+            Access::Keyless(openings) if facts.opaque => self.decide_opaque(openings),
+            Access::Plain(openings) if facts.opaque => match self.decide_opaque(openings) {
                 Decision::Allow => self.types.decide(facts),
                 refused @ Decision::Block(_) => refused,
             },
-            (Verdict::Clean(_), Access::Upload) if facts.opaque => Decision::Allow,
-            (Verdict::Clean(_), Access::Encoded) => Decision::Allow,
-            (Verdict::Clean(_), _) => self.types.decide(facts),
-            (Verdict::Infected { .. }, _) => Decision::Block(Refusal::Infected),
-            (Verdict::Incomplete { .. }, _) => Decision::Block(Refusal::Incomplete),
-            (Verdict::Opaque { .. }, _) => Decision::Block(Refusal::Opaque),
+            Access::Upload if facts.opaque => Decision::Allow,
+            Access::Encoded => Decision::Allow,
+            _ => self.types.decide(facts),
         }
     }
 
@@ -242,7 +249,7 @@ mod tests {
             (Verdict::Opaque { why: found }, Refusal::Opaque),
         ] {
             for access in [Access::Upload, Access::Keyed, Access::Keyless(Openings::Clean)] {
-                assert_eq!(policy.decide(&facts, &verdict, access), Decision::Block(refusal));
+                assert_eq!(policy.decide(&facts, &verdict, None, access), Decision::Block(refusal.clone()));
             }
         }
     }
@@ -250,23 +257,59 @@ mod tests {
     #[test]
     #[expect(clippy::disallowed_methods, reason = "what an engine would say of noise")]
     fn ciphertext_without_a_key_is_decided_by_what_keys_opened_it_to() {
-        let (allowed, refused) = (Decision::Allow, Decision::Block(Refusal::Unscanned));
+        let allowed = || Decision::Allow;
+        let refused = || Decision::Block(Refusal::Unscanned);
         let noise = Facts { size: 1, detected_type: None, container: false, opaque: true };
         let clean = Verdict::Clean(crate::verdict::Clean::attest());
         for (opaque_media, expected) in [
-            (OpaqueMedia::Allow, [allowed, allowed, allowed]),
-            (OpaqueMedia::Deny, [refused, refused, refused]),
-            (OpaqueMedia::RequireScanned, [refused, allowed, Decision::Block(Refusal::Infected)]),
+            (OpaqueMedia::Allow, [allowed(), allowed(), allowed()]),
+            (OpaqueMedia::Deny, [refused(), refused(), refused()]),
+            (OpaqueMedia::RequireScanned, [refused(), allowed(), Decision::Block(Refusal::Infected)]),
         ] {
             let policy = Policy { opaque_media, types: Types::of(&Config::default()) };
             let openings = [Openings::Unknown, Openings::Clean, Openings::Infected];
-            assert_eq!(openings.map(|openings| policy.decide(&noise, &clean, Access::Keyless(openings))), expected);
+            assert_eq!(
+                openings.map(|openings| policy.decide(&noise, &clean, None, Access::Keyless(openings))),
+                expected
+            );
             for access in [Access::Upload, Access::Keyed] {
-                assert_eq!(policy.decide(&noise, &clean, access), allowed, "{opaque_media:?} {access:?}");
+                assert_eq!(policy.decide(&noise, &clean, None, access), allowed(), "{opaque_media:?} {access:?}");
             }
             let text = Facts { opaque: false, ..noise.clone() };
-            assert_eq!(policy.decide(&text, &clean, Access::Keyless(Openings::Unknown)), allowed);
+            assert_eq!(policy.decide(&text, &clean, None, Access::Keyless(Openings::Unknown)), allowed());
         }
+    }
+
+    #[test]
+    #[expect(clippy::disallowed_methods, reason = "what an engine would say")]
+    fn what_the_security_team_says_counts_in_place_of_the_verdict_and_in_place_of_nothing_else() {
+        let yaml = "{opaque_media: deny, blocked_mimetypes: [image/png]}";
+        let config: Config = serde_yaml::from_str(yaml).unwrap();
+        let policy = Policy { opaque_media: config.opaque_media, types: Types::of(&config) };
+        let facts = |opaque, kind: &str| Facts { size: 1, detected_type: Some(kind.into()), container: false, opaque };
+        let (text, image, noise) = (facts(false, "text/plain"), facts(false, "image/png"), facts(true, "text/plain"));
+        let found = Detection("X".to_owned());
+        let clean = Verdict::Clean(crate::verdict::Clean::attest());
+        let verdicts = [
+            clean.clone(),
+            Verdict::Infected { detection: found.clone() },
+            Verdict::Incomplete { why: found.clone() },
+            Verdict::Opaque { why: found },
+        ];
+        let openings = Openings::Unknown;
+        let all = [Access::Upload, Access::Keyed, Access::Keyless(openings), Access::Plain(openings), Access::Encoded];
+        for (verdict, access) in verdicts.iter().flat_map(|verdict| all.map(|access| (verdict, access))) {
+            for facts in [&text, &image, &noise] {
+                let decide = |over| policy.decide(facts, verdict, over, access);
+                assert_eq!(decide(Some(Effect::ForceInfected)), Decision::Block(Refusal::Infected));
+                let as_clean = policy.decide(facts, &clean, None, access);
+                assert_eq!(decide(Some(Effect::ForceClean)), as_clean, "{facts:?} {verdict:?} {access:?}");
+            }
+        }
+        let forced = |facts, access| policy.decide(facts, &verdicts[1], Some(Effect::ForceClean), access);
+        assert_eq!(forced(&text, Access::Keyless(openings)), Decision::Allow);
+        assert_eq!(forced(&noise, Access::Keyless(openings)), Decision::Block(Refusal::Unscanned));
+        assert_eq!(forced(&image, Access::Keyed), Decision::Block(Refusal::Type("image/png".into())));
     }
 
     #[test]

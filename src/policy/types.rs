@@ -57,18 +57,20 @@ impl Types {
 
     /// Decides on what is clean.
     pub(super) fn decide(&self, facts: &Facts) -> Decision {
-        let name = facts.detected_type.unwrap_or(UNKNOWN);
+        let name = facts.detected_type.as_deref().unwrap_or(UNKNOWN);
         let passes = match self {
             Self::All => true,
             Self::Only(allowed) => allowed.contains(name),
             Self::AllBut(blocked) => !blocked.contains(name),
         };
-        if passes { Decision::Allow } else { Decision::Block(Refusal::Type(name)) }
+        if passes { Decision::Allow } else { Decision::Block(Refusal::Type(name.into())) }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::{
         super::{Access, Openings, Policy},
         *,
@@ -81,7 +83,12 @@ mod tests {
     }
 
     fn facts(detected_type: Option<&'static str>) -> Facts {
-        Facts { size: 1, detected_type, container: false, opaque: detected_type.is_none() }
+        Facts {
+            size: 1,
+            detected_type: detected_type.map(Arc::from),
+            container: false,
+            opaque: detected_type.is_none(),
+        }
     }
 
     #[expect(clippy::disallowed_methods, reason = "what an engine would say")]
@@ -91,11 +98,11 @@ mod tests {
 
     #[test]
     fn only_what_is_allowed_or_not_blocked_passes() {
-        let refused = |name| Decision::Block(Refusal::Type(name));
+        let refused = |name: &str| Decision::Block(Refusal::Type(name.into()));
         let (allowing, blocking) = (policy("allowed_mimetypes: [image/PNG]"), policy("blocked_mimetypes: [image/png]"));
         let openings = Openings::Unknown;
         for access in [Access::Upload, Access::Keyed, Access::Keyless(openings), Access::Plain(openings)] {
-            let decide = |policy: &Policy, name| policy.decide(&facts(Some(name)), &clean(), access);
+            let decide = |policy: &Policy, name| policy.decide(&facts(Some(name)), &clean(), None, access);
             assert_eq!(decide(&allowing, "image/png"), Decision::Allow, "{access:?}");
             assert_eq!(decide(&allowing, "text/plain"), refused("text/plain"), "{access:?}");
             assert_eq!(decide(&blocking, "image/png"), refused("image/png"), "{access:?}");
@@ -105,9 +112,10 @@ mod tests {
 
     #[test]
     fn what_libmagic_calls_otherwise_is_known_by_that_name_too() {
-        let refused = Decision::Block(Refusal::Type("application/vnd.microsoft.portable-executable"));
+        let refused = Decision::Block(Refusal::Type("application/vnd.microsoft.portable-executable".into()));
         let facts = facts(Some("application/vnd.microsoft.portable-executable"));
-        let decision = policy("blocked_mimetypes: [application/x-dosexec]").decide(&facts, &clean(), Access::Keyed);
+        let decision =
+            policy("blocked_mimetypes: [application/x-dosexec]").decide(&facts, &clean(), None, Access::Keyed);
         assert_eq!(decision, refused);
         for (theirs, ours) in ALIASES {
             assert!(
@@ -130,19 +138,20 @@ mod tests {
     #[test]
     fn ciphertext_has_no_type_unless_it_is_read_as_it_is() {
         let policy = policy("allowed_mimetypes: [image/png]");
-        let decide = |access| policy.decide(&facts(None), &clean(), access);
+        let decide = |access| policy.decide(&facts(None), &clean(), None, access);
         for access in [Access::Upload, Access::Keyless(Openings::Unknown), Access::Encoded] {
             assert_eq!(decide(access), Decision::Allow, "{access:?}");
         }
         for access in [Access::Keyed, Access::Plain(Openings::Unknown)] {
-            assert_eq!(decide(access), Decision::Block(Refusal::Type(UNKNOWN)), "{access:?}");
+            assert_eq!(decide(access), Decision::Block(Refusal::Type(UNKNOWN.into())), "{access:?}");
         }
     }
 
     #[test]
     fn what_is_infected_is_called_so_whatever_its_type() {
         let infected = Verdict::Infected { detection: Detection("X".to_owned()) };
-        let decision = policy("allowed_mimetypes: [image/png]").decide(&facts(Some("a/b")), &infected, Access::Keyed);
+        let decision =
+            policy("allowed_mimetypes: [image/png]").decide(&facts(Some("a/b")), &infected, None, Access::Keyed);
         assert_eq!(decision, Decision::Block(Refusal::Infected));
     }
 }

@@ -2,6 +2,8 @@
 
 mod noise;
 
+use std::sync::Arc;
+
 use infer::MatcherType;
 
 use crate::facts::Facts;
@@ -14,7 +16,7 @@ pub fn examine(head: &[u8], size: u64) -> Facts {
     let kind = infer::get(head);
     let container = kind.is_some_and(|kind| is_container(kind.matcher_type()));
     let opaque = kind.is_none() && noise::is_noise(head, size);
-    let detected_type = kind.map(|kind| kind.mime_type()).or_else(|| without_magic(head, size));
+    let detected_type = kind.map(|kind| kind.mime_type()).or_else(|| without_magic(head, size)).map(Arc::from);
     Facts { size, detected_type, container, opaque }
 }
 
@@ -36,13 +38,17 @@ mod tests {
 
     #[test]
     fn known_types_text_and_nothing_are_named_and_noise_is_unknown() {
-        assert_eq!(examine(b"\x89PNG\r\n\x1a\n....", 12).detected_type, Some("image/png"));
-        assert_eq!(examine(b"%PDF-1.7", 8).detected_type, Some("application/pdf"));
+        assert_eq!(examine(b"\x89PNG\r\n\x1a\n....", 12).detected_type.as_deref(), Some("image/png"));
+        assert_eq!(examine(b"%PDF-1.7", 8).detected_type.as_deref(), Some("application/pdf"));
         let noise = Facts { size: 4, detected_type: None, container: false, opaque: true };
         assert_eq!(examine(&[0xd1, 0x57, 0x02, 0x9c], 4), noise);
-        assert_eq!(examine(b"", 0).detected_type, Some("application/x-empty"));
-        assert_eq!(examine("gruß".as_bytes(), 5).detected_type, Some("text/plain"));
-        assert_eq!(examine(&"gruß".as_bytes()[..4], 5).detected_type, Some("text/plain"), "cut within a character");
+        assert_eq!(examine(b"", 0).detected_type.as_deref(), Some("application/x-empty"));
+        assert_eq!(examine("gruß".as_bytes(), 5).detected_type.as_deref(), Some("text/plain"));
+        assert_eq!(
+            examine(&"gruß".as_bytes()[..4], 5).detected_type.as_deref(),
+            Some("text/plain"),
+            "cut within a character"
+        );
         assert_eq!(examine(b"\0text", 5).detected_type, None);
     }
 

@@ -22,6 +22,7 @@ use super::{
     database::Watch,
     health::{Health, NOT_CONFORMING, State},
     metrics::Metrics,
+    settings::Settings,
     slots::Slots,
 };
 use crate::{spool::Spooler, verdict::Heuristics};
@@ -54,6 +55,8 @@ pub(super) struct Backend {
     state: Mutex<State>,
     /// Watches its signature files.
     database: Option<Mutex<Watch>>,
+    /// Reads its settings.
+    settings: Option<Mutex<Settings>>,
     /// Media that it had when it was last taken out by a scan.
     suspects: AtomicU32,
     /// Wakes the prober as soon as something went wrong.
@@ -72,6 +75,7 @@ impl Backend {
             common: Arc::clone(common),
             state: Mutex::new(State::new()),
             database: config.database_dir.clone().map(watch),
+            settings: config.config_file.clone().map(|path| Mutex::new(Settings::new(path))),
             suspects: AtomicU32::new(1),
             trouble: Notify::new(),
         }
@@ -84,6 +88,11 @@ impl Backend {
     /// What watches its signature files, if they are known.
     pub(super) fn database(&self) -> Option<MutexGuard<'_, Watch>> {
         self.database.as_ref().map(|database| database.lock().expect("no panic while held"))
+    }
+
+    /// What reads its settings, if they are known.
+    pub(super) fn settings(&self) -> Option<MutexGuard<'_, Settings>> {
+        self.settings.as_ref().map(|settings| settings.lock().expect("no panic while held"))
     }
 
     /// What is known of it; `None` while it is out.

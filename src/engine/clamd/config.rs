@@ -61,7 +61,7 @@ pub struct BackendConfig {
     /// their files do.
     #[serde(default)]
     pub database_dir: Option<PathBuf>,
-    /// Its `clamd.conf`, if it can be read from here; `lazaret doctor` looks for it by itself on the same machine.
+    /// Its `clamd.conf`, if it can be read from here: verdicts that were given with other settings do not count. `lazaret doctor` looks for it by itself on the same machine.
     #[serde(default)]
     pub config_file: Option<PathBuf>,
 }

@@ -2,8 +2,8 @@
 
 use std::sync::{RwLock, RwLockReadGuard};
 
-use super::health::Health;
-use crate::verdict::Epoch;
+use super::{database::is_known, health::Health};
+use crate::verdict::{Currency, Epoch};
 
 /// What was last seen of every backend.
 pub(super) struct Epochs {
@@ -57,13 +57,15 @@ impl Epochs {
         }
     }
 
-    /// Makes all verdicts so far outdated, in the operator's name: the bump is then `least` or more.
-    pub(super) fn bump(&self, least: u64) -> u64 {
+    /// Makes all verdicts so far outdated, in the operator's name: the bump is then `least` or more. True if it grew.
+    pub(super) fn bump(&self, least: u64) -> bool {
         let mut state = self.state.write().expect("no panic while held");
-        let bump = least.max(state.bump + 1);
-        state.bump = bump;
-        state.seen.iter_mut().for_each(|seen| seen.name_epoch(bump));
-        bump
+        let grew = least > state.bump;
+        if grew {
+            state.bump = least;
+            state.seen.iter_mut().for_each(|seen| seen.name_epoch(least));
+        }
+        grew
     }
 
     /// The operator's part in the epoch.
@@ -71,12 +73,32 @@ impl Epochs {
         self.state().bump
     }
 
-    /// True if a verdict of this epoch would not be given from newer signatures today.
-    pub(super) fn is_current(&self, epoch: &Epoch) -> bool {
+    /// Whether a verdict of this epoch would be given from other signatures today.
+    pub(super) fn currency(&self, epoch: &Epoch) -> Currency {
         let state = self.state();
-        let newest = state.newest();
-        let mut current = state.seen.iter().filter(|seen| !seen.lags(newest));
-        current.any(|seen| seen.epoch.as_ref() == Some(epoch))
+        let of_setup = |seen: &&Seen| seen.epoch.as_ref().is_some_and(|seen| seen.setup == epoch.setup);
+        if state.newest_seen().any(|seen| seen.epoch.as_ref() == Some(epoch)) {
+            Currency::Current
+        } else if state.seen.iter().all(|seen| seen.epoch.is_none()) || state.seen.iter().any(|seen| of_setup(&seen)) {
+            Currency::Stale
+        } else {
+            Currency::Foreign
+        }
+    }
+
+    /// The epoch of the newest signatures in use; `None` while it is not known what they are.
+    pub(super) fn newest(&self) -> Option<Epoch> {
+        let state = self.state();
+        let healthy_first = |seen: &&Seen| !seen.healthy;
+        let mut newest: Vec<&Seen> = state.newest_seen().filter(|seen| seen.epoch.is_some()).collect();
+        newest.sort_by_key(healthy_first);
+        let newest = newest.first().filter(|seen| seen.last.as_ref().is_some_and(|last| is_known(&last.fingerprint)));
+        newest.and_then(|seen| seen.epoch.clone())
+    }
+
+    /// The number of the newest database in use; 0 if it has none.
+    pub(super) fn number(&self) -> u64 {
+        self.state().newest().map_or(0, u64::from)
     }
 
     /// Per backend, whether a healthy one has newer signatures; and how many versions lie between the newest and the
@@ -95,6 +117,12 @@ impl Epochs {
 }
 
 impl State {
+    /// Those that nobody is ahead of.
+    fn newest_seen(&self) -> impl Iterator<Item = &Seen> {
+        let newest = self.newest();
+        self.seen.iter().filter(move |seen| !seen.lags(newest))
+    }
+
     fn healthy(&self) -> impl Iterator<Item = &Seen> {
         self.seen.iter().filter(|seen| seen.healthy)
     }
@@ -118,7 +146,13 @@ mod tests {
 
     fn health(database: &str) -> Health {
         let version = Version::parse(&format!("ClamAV 1.4.6{database}")).unwrap();
-        Health { version, route: Route::STREAM, named: Heuristics::default(), fingerprint: String::new() }
+        Health {
+            version,
+            route: Route::STREAM,
+            named: Heuristics::default(),
+            fingerprint: String::new(),
+            settings: None,
+        }
     }
 
     fn seen(backends: &[&str]) -> Epochs {
@@ -133,10 +167,14 @@ mod tests {
     fn a_verdict_is_current_by_the_newest_signatures_in_use() {
         let epochs = seen(&["/7/x", "/9/x"]);
         let (older, newer) = (health("/7/x").epoch(0), health("/9/x").epoch(0));
-        assert_eq!((epochs.is_current(&older), epochs.is_current(&newer)), (false, true));
+        assert_eq!((epochs.currency(&older), epochs.currency(&newer)), (Currency::Stale, Currency::Current));
         assert_eq!(epochs.lag(), (vec![true, false], 2));
         epochs.note(1, None);
-        assert_eq!((epochs.is_current(&older), epochs.is_current(&newer)), (true, true), "better than nothing");
+        assert_eq!(
+            (epochs.currency(&older), epochs.currency(&newer)),
+            (Currency::Current, Currency::Current),
+            "better than nothing"
+        );
         assert_eq!(epochs.lag(), (vec![false, false], 0));
     }
 
@@ -145,17 +183,17 @@ mod tests {
         let epochs = seen(&["/7/x", "/9/x"]);
         epochs.note(0, None);
         epochs.note(1, None);
-        assert!(epochs.is_current(&health("/9/x").epoch(0)));
-        assert!(!epochs.is_current(&health("/7/x").epoch(0)));
+        assert_eq!(epochs.currency(&health("/9/x").epoch(0)), Currency::Current);
+        assert_ne!(epochs.currency(&health("/7/x").epoch(0)), Currency::Current);
     }
 
     #[test]
     fn a_bump_outdates_everything_and_nothing_is_current_before_anything_was_seen() {
         let epochs = seen(&[""]);
-        assert!(epochs.is_current(&health("").epoch(0)));
+        assert_eq!(epochs.currency(&health("").epoch(0)), Currency::Current);
         epochs.bump(1);
-        assert!(!epochs.is_current(&health("").epoch(0)));
-        assert!(epochs.is_current(&health("").epoch(1)));
-        assert!(!Epochs::new(1).is_current(&health("").epoch(0)));
+        assert_ne!(epochs.currency(&health("").epoch(0)), Currency::Current);
+        assert_eq!(epochs.currency(&health("").epoch(1)), Currency::Current);
+        assert_ne!(Epochs::new(1).currency(&health("").epoch(0)), Currency::Current);
     }
 }

@@ -32,6 +32,8 @@ pub(super) struct Health {
     pub named: Heuristics,
     /// Signatures that its version does not show.
     pub fingerprint: String,
+    /// What is configured of it, as far as that is known.
+    pub settings: Option<String>,
 }
 
 impl Health {
@@ -40,7 +42,8 @@ impl Health {
         let Heuristics { limits, encrypted, macros } = self.named;
         let named = [(limits, "+limits"), (encrypted, "+encrypted"), (macros, "+macros")];
         let named: String = named.into_iter().filter_map(|(is, name)| is.then_some(name)).collect();
-        Epoch(format!("{}{named} {} {bump}", self.version.text, self.fingerprint))
+        let settings = self.settings.as_ref().map(|settings| format!(" {settings}")).unwrap_or_default();
+        Epoch::new(format!("clamd{named}{settings}"), format!("{} {} {bump}", self.version.text, self.fingerprint))
     }
 }
 
@@ -157,7 +160,7 @@ mod tests {
     fn health() -> Health {
         let version = Version::parse("ClamAV 1.4.6/7/x").unwrap();
         let route = Route::BOTH;
-        Health { version, route, named: Heuristics::default(), fingerprint: String::new() }
+        Health { version, route, named: Heuristics::default(), fingerprint: String::new(), settings: None }
     }
 
     fn pass(state: &mut State, config: &Config) -> Option<bool> {
@@ -220,5 +223,13 @@ mod tests {
         tokio::time::advance(config.max_backoff).await;
         pass(&mut state, &config);
         assert_eq!(eject(&mut state), (0, 1));
+    }
+
+    #[test]
+    fn other_settings_are_another_set_up() {
+        let of = |settings: Option<&str>| Health { settings: settings.map(str::to_owned), ..health() }.epoch(0);
+        assert_eq!(of(Some("a")), of(Some("a")));
+        assert_ne!(of(Some("a")).setup, of(Some("b")).setup);
+        assert_ne!(of(Some("a")).setup, of(None).setup);
     }
 }

@@ -26,11 +26,12 @@ mod metrics;
 mod probe;
 pub mod protocol;
 mod scan;
+mod settings;
 mod slots;
 
 use std::{
     sync::Arc,
-    time::{Duration, SystemTime, UNIX_EPOCH},
+    time::{Duration, SystemTime},
 };
 
 use futures_util::future::{BoxFuture, join_all};
@@ -55,7 +56,7 @@ use crate::{
     limits,
     plaintext::Plaintext,
     spool::Spooler,
-    verdict::{Epoch, Heuristics, Verdict},
+    verdict::{Currency, Epoch, Heuristics, Verdict},
 };
 
 const NAME: &str = "clamd";
@@ -111,6 +112,7 @@ impl Clamd {
     }
 
     async fn look(&self, backend: &Backend) {
+        backend.look_at_files_first().await;
         backend.probe().await;
         self.epochs.note(backend.index, backend.health());
         let (lags, skew) = self.epochs.lag();
@@ -228,16 +230,27 @@ impl Engine for Clamd {
         NAME
     }
 
-    fn is_current(&self, _verdict: &Verdict, epoch: &Epoch) -> bool {
-        self.epochs.is_current(epoch)
+    fn currency(&self, _verdict: &Verdict, epoch: &Epoch, _given: SystemTime) -> Currency {
+        self.epochs.currency(epoch)
     }
 
-    fn bump(&self) -> u64 {
-        // The time, so that it grows over restarts, too.
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs());
-        let bump = self.epochs.bump(now);
-        self.backends.iter().for_each(Backend::forgive);
-        bump
+    fn epoch(&self) -> Option<Epoch> {
+        self.epochs.newest()
+    }
+
+    fn number(&self) -> u64 {
+        self.epochs.number()
+    }
+
+    fn slots(&self) -> usize {
+        self.common.slots.open().max(1)
+    }
+
+    fn bump(&self, least: u64) -> u64 {
+        if self.epochs.bump(least) {
+            self.backends.iter().for_each(Backend::forgive);
+        }
+        self.epochs.bumped()
     }
 
     fn ready(&self) -> Result<(), String> {

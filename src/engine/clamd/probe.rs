@@ -92,6 +92,7 @@ impl Backend {
             Ok(Ok(Said::Stats(stats))) => Some(stats),
             _ => None,
         };
+        let was_out = self.health().is_none();
         let (version, route, named) = self.steady_canaries().await?;
         let broken = broken_promises(self.common.relied, named);
         match self.common.config.conformance {
@@ -99,7 +100,19 @@ impl Backend {
             Conformance::Enforce | Conformance::Warn => (),
         }
         let fingerprint = self.database().map_or_else(String::new, |watch| watch.text().to_owned());
-        Ok((Health { version, route, named, fingerprint }, stats))
+        let settings = self.look_at_settings(was_out).await;
+        Ok((Health { version, route, named, fingerprint, settings }, stats))
+    }
+
+    /// What is configured of it, if that can be seen from here.
+    async fn look_at_settings(&self, was_out: bool) -> Option<String> {
+        let look = self.settings()?.look();
+        let seen = tokio::task::spawn_blocking(look).await.unwrap_or_else(|error| Err(io::Error::other(error)));
+        let mut settings = self.settings()?;
+        if let Some(error) = settings.seen(seen, was_out) {
+            tracing::warn!(backend = self.name, %error, "config_file cannot be read");
+        }
+        Some(settings.text())
     }
 
     /// What passes is the engine that was there all the while: signatures that change meanwhile take canaries of their own.
@@ -196,14 +209,22 @@ impl Backend {
         }
     }
 
+    /// A look at its signature files, if there was none: where nothing has changed for long, verdicts of before count at once.
+    pub(super) async fn look_at_files_first(&self) {
+        let is_new = self.database().is_some_and(|watch| watch.is_new());
+        if is_new {
+            self.look_at_files().await;
+        }
+    }
+
     /// Looks for signatures that its version does not show, and has it load them. To be called after canaries passed.
     pub(super) async fn look_at_files(&self) {
         let look = self.database().and_then(|mut watch| watch.look());
         let Some(look) = look else { return };
         // A directory on a dead network mount must not keep the canaries waiting.
-        let fingerprint = timeout(self.common.config.probe_timeout, tokio::task::spawn_blocking(look)).await;
-        let step = match fingerprint {
-            Ok(Ok(Ok(fingerprint))) => self.database().map(|mut watch| watch.seen(fingerprint)),
+        let seen = timeout(self.common.config.probe_timeout, tokio::task::spawn_blocking(look)).await;
+        let step = match seen {
+            Ok(Ok(Ok(seen))) => self.database().map(|mut watch| watch.seen(seen)),
             Ok(Ok(Err(error))) => {
                 tracing::warn!(backend = self.name, %error, "database_dir cannot be read");
                 None

@@ -9,7 +9,11 @@ mod config;
 mod place;
 mod run;
 
-use std::{os::unix::fs::MetadataExt, sync::Arc, time::Duration};
+use std::{
+    os::unix::fs::MetadataExt,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
 use anyhow::Context as _;
 use futures_util::{FutureExt, future::BoxFuture};
@@ -34,7 +38,7 @@ use crate::{
     limits,
     plaintext::Plaintext,
     spool::Spooler,
-    verdict::{Clean, Detection, Epoch, Verdict},
+    verdict::{Clean, Currency, Detection, Epoch, Verdict},
 };
 
 /// The first of the exit codes by which shells say that a program could not be run, or was killed.
@@ -73,7 +77,7 @@ impl Exec {
         tally: &Tally,
     ) -> Result<Self, PlaceError> {
         let settings = format!("{:?} {:?}", config.command, config.unavailable_exit_codes);
-        let freshness = Freshness::new(settings, config.max_age);
+        let freshness = Freshness::new("exec", &settings, config.max_age);
         Ok(Self {
             place: Place::open(&config.dir, limits.max_media_bytes.as_u64())?,
             spooler: Arc::clone(spooler),
@@ -158,12 +162,20 @@ impl Engine for Exec {
         self.proof.name()
     }
 
-    fn is_current(&self, _verdict: &Verdict, epoch: &Epoch) -> bool {
-        self.proof.freshness.is_current(epoch)
+    fn currency(&self, _verdict: &Verdict, epoch: &Epoch, given: SystemTime) -> Currency {
+        self.proof.freshness.currency(epoch, given)
     }
 
-    fn bump(&self) -> u64 {
-        self.proof.bump()
+    fn epoch(&self) -> Option<Epoch> {
+        self.proof.epoch()
+    }
+
+    fn slots(&self) -> usize {
+        self.config.max_processes.get()
+    }
+
+    fn bump(&self, least: u64) -> u64 {
+        self.proof.bump(least)
     }
 
     fn ready(&self) -> Result<(), String> {

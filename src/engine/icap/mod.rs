@@ -18,7 +18,7 @@ use std::{
         Mutex,
         atomic::{AtomicBool, Ordering},
     },
-    time::Duration,
+    time::{Duration, SystemTime},
 };
 
 use futures_util::{FutureExt, future::BoxFuture};
@@ -40,7 +40,7 @@ use crate::{
     facts::Facts,
     limits,
     plaintext::Plaintext,
-    verdict::{Detection, Epoch, Verdict},
+    verdict::{Currency, Detection, Epoch, Verdict},
 };
 
 /// A server that answers a question this soon is not stuck.
@@ -71,7 +71,7 @@ impl Icap {
         let max_bytes = config.max_bytes.unwrap_or(limits.max_media_bytes).as_u64();
         let Config { name, url, method, preview, .. } = config;
         let settings = format!("{name} {url} {} {preview} {max_bytes}", method.token());
-        let freshness = Freshness::new(settings, config.max_age);
+        let freshness = Freshness::new("icap", &settings, config.max_age);
         Ok(Self {
             pool: Pool::new(config)?,
             offer: Mutex::default(),
@@ -158,12 +158,20 @@ impl Engine for Icap {
         self.proof.name()
     }
 
-    fn is_current(&self, _verdict: &Verdict, epoch: &Epoch) -> bool {
-        self.proof.freshness.is_current(epoch)
+    fn currency(&self, _verdict: &Verdict, epoch: &Epoch, given: SystemTime) -> Currency {
+        self.proof.freshness.currency(epoch, given)
     }
 
-    fn bump(&self) -> u64 {
-        self.proof.bump()
+    fn epoch(&self) -> Option<Epoch> {
+        self.proof.epoch()
+    }
+
+    fn slots(&self) -> usize {
+        self.pool.size()
+    }
+
+    fn bump(&self, least: u64) -> u64 {
+        self.proof.bump(least)
     }
 
     fn ready(&self) -> Result<(), String> {

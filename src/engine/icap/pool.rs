@@ -58,6 +58,11 @@ impl Pool {
         Some(timeout_at(until, self.slots.acquire()).await.ok()?.expect("never closed"))
     }
 
+    /// Scans that it takes at a time.
+    pub(super) fn size(&self) -> usize {
+        *self.size.lock().expect("no panic while held")
+    }
+
     /// Scans under way.
     pub(super) fn taken(&self) -> usize {
         self.size.lock().expect("no panic while held").saturating_sub(self.slots.available_permits())

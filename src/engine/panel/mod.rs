@@ -5,7 +5,11 @@
 //! the medium counts: *incomplete* before *opaque* before *clean*. An advisory engine is heard if it finds something while
 //! the others are at it, or soon after; what it says else changes nothing, and neither does its silence.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
 use futures_util::{
     FutureExt, StreamExt,
@@ -19,7 +23,7 @@ use super::{Engine, EngineError, Role, Scan};
 use crate::{
     facts::Facts,
     plaintext::Plaintext,
-    verdict::{Epoch, Provenance, Verdict, Vouch},
+    verdict::{Currency, Epoch, Provenance, Verdict, Vouch},
 };
 
 /// Engines and how much each counts.
@@ -29,8 +33,8 @@ pub struct Panel {
     advisory_wait: Duration,
 }
 
-/// The epochs of those whose verdicts made up one, by their names.
-type Epochs = BTreeMap<String, String>;
+/// A part of the epochs of those whose verdicts made up one, by their names.
+type Parts = BTreeMap<String, Arc<str>>;
 
 impl Panel {
     /// What these engines are together. One alone needs no panel.
@@ -89,18 +93,35 @@ fn combined(mut scans: Vec<Scan>) -> Scan {
     scans.sort_by(|one, other| one.provenance.engine.cmp(&other.provenance.engine));
     let parts: Vec<Provenance> = scans.into_iter().map(|scan| scan.provenance).collect();
     let text = |part: fn(&Provenance) -> &str| parts.iter().map(part).collect::<Vec<_>>().join("+");
-    let epochs: Epochs = parts.iter().map(|part| (part.engine.to_string(), part.epoch.0.clone())).collect();
+    let epoch = joined(&parts.iter().map(|part| (&*part.engine, &part.epoch)));
     let provenance = Provenance {
         engine: text(|part| &part.engine).into(),
         version: text(|part| &part.version),
         signatures: parts.iter().find_map(|part| part.signatures),
         backend: text(|part| &part.backend),
-        epoch: Epoch(serde_json::to_string(&epochs).expect("texts can be written")),
+        epoch,
         bytes: parts.iter().map(|part| part.bytes).max().unwrap_or_default(),
         took: parts.iter().map(|part| part.took).max().unwrap_or_default(),
         vouch: Vouch::of_all(parts.iter().map(|part| part.vouch.clone())),
     };
     Scan { verdict, provenance }
+}
+
+/// The epochs of several engines as one.
+fn joined<'a>(epochs: &(impl Iterator<Item = (&'a str, &'a Epoch)> + Clone)) -> Epoch {
+    let join = |part: fn(&Epoch) -> &Arc<str>| {
+        let parts: Parts = epochs.clone().map(|(name, epoch)| (name.to_owned(), Arc::clone(part(epoch)))).collect();
+        serde_json::to_string(&parts).expect("texts can be written")
+    };
+    Epoch::new(join(|epoch| &epoch.setup), join(|epoch| &epoch.state))
+}
+
+/// What was joined; `None` if that is none of ours.
+fn parted(epoch: &Epoch) -> Option<BTreeMap<String, Epoch>> {
+    let setups: Parts = serde_json::from_str(&epoch.setup).ok()?;
+    let mut states: Parts = serde_json::from_str(&epoch.state).ok()?;
+    let parts = setups.into_iter().map(|(name, setup)| Some((states.remove(&name)?, name, setup)));
+    parts.map(|part| part.map(|(state, name, setup)| (name, Epoch { setup, state }))).collect()
 }
 
 impl Engine for Panel {
@@ -117,20 +138,39 @@ impl Engine for Panel {
         "panel"
     }
 
-    /// Everyone whose verdict is part of it would say the same today; and unless someone recognised something, all who are
-    /// required today had their say.
-    fn is_current(&self, verdict: &Verdict, epoch: &Epoch) -> bool {
-        let Ok(epochs) = serde_json::from_str::<Epochs>(&epoch.0) else { return false };
+    /// As current as the least current part of it; and unless someone recognised something, all who are required today had
+    /// their say.
+    fn currency(&self, verdict: &Verdict, epoch: &Epoch, given: SystemTime) -> Currency {
+        let Some(parts) = parted(epoch).filter(|parts| !parts.is_empty()) else { return Currency::Foreign };
+        if !verdict.is_infected() && self.required().any(|engine| !parts.contains_key(engine.name())) {
+            return Currency::Foreign;
+        }
         let engine = |name: &str| self.engines.iter().map(|(_, engine)| engine).find(|engine| engine.name() == name);
-        let holds = |(name, part): (&String, &String)| {
-            engine(name).is_some_and(|engine| engine.is_current(verdict, &Epoch(part.clone())))
-        };
-        let is_complete = || self.required().all(|engine| epochs.contains_key(engine.name()));
-        !epochs.is_empty() && epochs.iter().all(holds) && (verdict.is_infected() || is_complete())
+        let of_part = |(name, part)| engine(name).map_or(Currency::Foreign, |it| it.currency(verdict, part, given));
+        parts.iter().map(|(name, part)| of_part((name.as_str(), part))).max().unwrap_or(Currency::Foreign)
     }
 
-    fn bump(&self) -> u64 {
-        self.engines.iter().map(|(_, engine)| engine.bump()).max().unwrap_or_default()
+    /// That of a verdict for which all were heard who are required.
+    fn epoch(&self) -> Option<Epoch> {
+        let epochs: Option<Vec<_>> = self.required().map(|engine| Some((engine.name(), engine.epoch()?))).collect();
+        Some(joined(&epochs?.iter().map(|(name, epoch)| (*name, epoch))))
+    }
+
+    fn is_complete(&self, epoch: &Epoch) -> bool {
+        parted(epoch).is_some_and(|parts| self.required().all(|engine| parts.contains_key(engine.name())))
+    }
+
+    /// That of the first engine that has one: where two have, what is newer in one part may be older in the other.
+    fn number(&self) -> u64 {
+        self.required().map(|engine| engine.number()).find(|number| *number > 0).unwrap_or_default()
+    }
+
+    fn slots(&self) -> usize {
+        self.required().map(|engine| engine.slots()).min().unwrap_or(1)
+    }
+
+    fn bump(&self, least: u64) -> u64 {
+        self.engines.iter().map(|(_, engine)| engine.bump(least)).max().unwrap_or(least)
     }
 
     fn ready(&self) -> Result<(), String> {

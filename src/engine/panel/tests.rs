@@ -34,8 +34,8 @@ impl Says {
         Self { name, verdict: outcome(says), after, epoch, vouch: Vouch::default(), ready: true }
     }
 
-    fn epoch(&self) -> Epoch {
-        Epoch(self.epoch.load(Ordering::Relaxed).to_string())
+    fn now(&self) -> Epoch {
+        Epoch::new("says", self.epoch.load(Ordering::Relaxed).to_string())
     }
 }
 
@@ -48,7 +48,7 @@ impl Engine for Says {
                 version: "1".to_owned(),
                 signatures: None,
                 backend: format!("at {}", self.name),
-                epoch: self.epoch(),
+                epoch: self.now(),
                 bytes: 1,
                 took: self.after,
                 vouch: self.vouch.clone(),
@@ -62,12 +62,20 @@ impl Engine for Says {
         self.name
     }
 
-    fn is_current(&self, _: &Verdict, epoch: &Epoch) -> bool {
-        *epoch == self.epoch()
+    fn currency(&self, _: &Verdict, epoch: &Epoch, _: SystemTime) -> Currency {
+        if *epoch == self.now() { Currency::Current } else { Currency::Stale }
     }
 
-    fn bump(&self) -> u64 {
-        self.epoch.fetch_add(1, Ordering::Relaxed) + 1
+    fn epoch(&self) -> Option<Epoch> {
+        Some(self.now())
+    }
+
+    fn slots(&self) -> usize {
+        1
+    }
+
+    fn bump(&self, least: u64) -> u64 {
+        self.epoch.fetch_max(least, Ordering::Relaxed).max(least)
     }
 
     fn ready(&self) -> Result<(), String> {
@@ -182,17 +190,18 @@ async fn a_verdict_is_current_while_it_is_for_all_who_gave_it() {
     let members = |count| engines[..count].iter().map(|says| (Role::Required, Arc::clone(says) as Arc<dyn Engine>));
     let both: Arc<dyn Engine> = Arc::new(Panel { engines: members(2).collect(), advisory_wait: WAIT });
     let scan = ask(&both).await.unwrap();
-    let (verdict, epoch) = (&scan.verdict, &scan.provenance.epoch);
-    assert!(both.is_current(verdict, epoch));
-    engines[1].bump();
-    assert!(!both.is_current(verdict, epoch));
+    let currency = |panel: &Arc<dyn Engine>, epoch: &Epoch| panel.currency(&scan.verdict, epoch, SystemTime::now());
+    let epoch = &scan.provenance.epoch;
+    assert_eq!((currency(&both, epoch), both.epoch().as_ref()), (Currency::Current, Some(epoch)));
+    engines[1].bump(1);
+    assert_eq!(currency(&both, epoch), Currency::Stale);
     let alone: Arc<dyn Engine> = Arc::new(Panel { engines: members(1).collect(), advisory_wait: WAIT });
-    assert!(!alone.is_current(verdict, epoch), "one who gave it is gone");
+    assert_eq!(currency(&alone, epoch), Currency::Foreign, "one who gave it is gone");
     let epoch = ask(&alone).await.unwrap().provenance.epoch;
-    assert!(alone.is_current(verdict, &epoch));
-    assert!(!both.is_current(verdict, &epoch), "one who is required now was not asked");
+    assert_eq!(currency(&alone, &epoch), Currency::Current);
+    assert_eq!(currency(&both, &epoch), Currency::Foreign, "one who is required now was not asked");
     for text in ["", "{}", "[]", "1"] {
-        assert!(!both.is_current(verdict, &Epoch(text.to_owned())), "{text}");
+        assert_eq!(currency(&both, &Epoch::new(text, text)), Currency::Foreign, "{text}");
     }
 }
 
@@ -200,9 +209,10 @@ async fn a_verdict_is_current_while_it_is_for_all_who_gave_it() {
 async fn what_one_recognised_needs_nobody_else_to_be_current() {
     let panel = panel([(Role::Required, Says::new("one", "clean")), (Role::Advisory, Says::new("two", "infected"))]);
     let scan = ask(&panel).await.unwrap();
-    assert!(panel.is_current(&scan.verdict, &scan.provenance.epoch));
-    panel.bump();
-    assert!(!panel.is_current(&scan.verdict, &scan.provenance.epoch));
+    let currency = || panel.currency(&scan.verdict, &scan.provenance.epoch, SystemTime::now());
+    assert_eq!(currency(), Currency::Current);
+    panel.bump(1);
+    assert_eq!(currency(), Currency::Stale);
 }
 
 #[tokio::test]
@@ -235,4 +245,31 @@ async fn the_provenance_names_all_who_gave_a_verdict() {
 #[test]
 fn one_engine_alone_is_no_panel() {
     assert_eq!(panel([(Role::Required, Says::new("alone", "clean"))]).name(), "alone");
+}
+
+#[tokio::test]
+async fn a_verdict_that_one_engine_gave_before_others_were_heard_is_not_complete() {
+    let two = |one: &str, other: &str, advisory: &str| {
+        panel([
+            (Role::Required, Says::new("one", one)),
+            (Role::Required, Says::new("two", other)),
+            (Role::Advisory, Says::new("adviser", advisory)),
+        ])
+    };
+    for (says, is_complete) in [
+        (["clean", "clean", "clean"], true),
+        (["opaque", "incomplete", "clean"], true),
+        (["infected", "clean", "clean"], false),
+        (["clean", "clean", "infected"], false),
+    ] {
+        let panel = two(says[0], says[1], says[2]);
+        let epoch = ask(&panel).await.unwrap().provenance.epoch;
+        assert_eq!(panel.is_complete(&epoch), is_complete, "{says:?}");
+    }
+    let [finds, passes] = ["infected", "clean"].map(|says| Says::new("one", says));
+    let one = panel([(Role::Required, finds), (Role::Advisory, Says::new("adviser", "clean"))]);
+    assert!(one.is_complete(&ask(&one).await.unwrap().provenance.epoch), "nobody else is required");
+    let other = panel([(Role::Required, passes), (Role::Advisory, Says::new("adviser", "infected"))]);
+    assert!(!other.is_complete(&ask(&other).await.unwrap().provenance.epoch));
+    assert!(!one.is_complete(&Epoch::new("", "")), "nobody's word");
 }

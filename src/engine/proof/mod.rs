@@ -21,7 +21,7 @@ use super::{EngineError, Scan, Tally, freshness::Freshness, specimen, vouches::V
 use crate::{
     plaintext::Plaintext,
     spool::Spool,
-    verdict::{Provenance, Standing, Verdict, Vouch},
+    verdict::{Epoch, Provenance, Standing, Verdict, Vouch},
 };
 
 /// Least time between two rounds, however much goes wrong.
@@ -159,9 +159,17 @@ impl Proof {
     }
 
     /// Makes all its verdicts so far outdated.
-    pub(super) fn bump(&self) -> u64 {
-        self.doubt();
-        self.freshness.bump()
+    pub(super) fn bump(&self, least: u64) -> u64 {
+        let (bump, grew) = self.freshness.bump(least);
+        if grew {
+            self.doubt();
+        }
+        bump
+    }
+
+    /// The epoch of its verdicts, unless it is out and may come back as another one.
+    pub(super) fn epoch(&self) -> Option<Epoch> {
+        self.ready().is_ok().then(|| self.freshness.epoch())
     }
 
     /// Fails while it is out.

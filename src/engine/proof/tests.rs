@@ -5,7 +5,7 @@ use super::*;
 use crate::verdict::{Clean, Detection};
 
 fn proof() -> Proof {
-    let freshness = Freshness::new(String::new(), Duration::from_hours(1));
+    let freshness = Freshness::new("told", "", Duration::from_hours(1));
     Proof::new("script", "/scan".to_owned(), freshness, &Tally::register(&Registry::new()).unwrap())
 }
 

@@ -10,10 +10,11 @@ use http::{
 use super::{
     Handled,
     fetch::{address, ask, declared_length, relay_refusal, take_in},
-    inspect, let_through, refuse_thumbnail_of_infected,
+    inspect, let_through, reader, refuse_thumbnail_of_infected,
 };
 use crate::{
     body::{self, Body, HOLD},
+    cache::key::Reader,
     http::{
         Context, respond,
         route::{Download, Kind},
@@ -44,6 +45,7 @@ struct Asked {
     method: Method,
     /// Headers that the homeserver is not asked with.
     conditions: HeaderMap,
+    reader: Reader,
 }
 
 impl Asked {
@@ -57,8 +59,10 @@ impl Asked {
 /// scanned, or, when they are known, as they come, with the end held back until they prove to be the same.
 pub(crate) async fn download(context: &Context, read: Read) -> Handled {
     let Read { wanted, method, headers, target } = read;
+    let reader = reader::client(context, &headers, target.query());
     let query = target.query().filter(|_| wanted.kind == Kind::Thumbnail).map(str::to_owned);
-    let asked = Asked { media: wanted.media, kind: wanted.kind, query, method, conditions: conditions(&headers) };
+    let conditions = conditions(&headers);
+    let asked = Asked { media: wanted.media, kind: wanted.kind, query, method, conditions, reader };
     let target = if wanted.is_legacy { without_redirects(&target) } else { target };
     let answer = ask(context, headers, target).await?;
     if answer.status() != StatusCode::OK {
@@ -99,8 +103,8 @@ async fn serve_known(context: &Context, asked: &Asked, known: Known, answer: Res
     if known.decision == Decision::Allow && is_buffered {
         return serve_spooled(context, asked, answer).await;
     }
-    known.count();
-    let_through(Some(&asked.media), None, known.decision, known.record())?;
+    known.count(asked.reader);
+    let_through(Some(&asked.media), None, &known.decision, (known.identity(), known.record()))?;
     let head = media_head(context, answer.headers(), &tag);
     if is_current {
         return Ok((respond::not_modified(head), "not_modified"));
@@ -121,7 +125,7 @@ async fn serve_known(context: &Context, asked: &Asked, known: Known, answer: Res
 async fn serve_spooled(context: &Context, asked: &Asked, answer: Response<Body>) -> Handled {
     let address = || asked.address();
     let fetched = take_in(context, Some(&address), answer).await?;
-    let inspection = inspect(context, Some(&asked.media), &fetched, Way::Keyless, Some(&address)).await?;
+    let inspection = inspect(context, Some(&asked.media), &fetched, Way::Keyless(asked.reader), Some(&address)).await?;
     let (spool, tag) = (&fetched.spool, validators::etag(inspection.identity.as_bytes()));
     let head = media_head(context, &fetched.headers, &tag);
     if validators::precondition(&asked.conditions, &tag) == Precondition::NotModified {

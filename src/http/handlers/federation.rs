@@ -17,7 +17,7 @@ use hyper::body::Frame;
 use super::{
     Handled,
     fetch::{ask, declared_length, relay_refusal, take_in},
-    inspect, inspect_spool,
+    inspect, inspect_spool, reader,
 };
 use crate::{
     body::{self, Body, BoxError},
@@ -30,6 +30,7 @@ use crate::{
 
 /// What the other homeserver sent reaches our own as it is: method, target and authorization are signed.
 pub(crate) async fn federation(context: &Context, headers: HeaderMap, target: PathAndQuery) -> Handled {
+    let reader = reader::server(context, &headers);
     let answer = ask(context, headers, target).await?;
     if answer.status() != StatusCode::OK {
         return relay_refusal(context, answer).await;
@@ -40,12 +41,12 @@ pub(crate) async fn federation(context: &Context, headers: HeaderMap, target: Pa
     let (parts, spool) = split(context, &head, &boundary, body).await?;
     let response = match parts.headers.get(LOCATION) {
         None => {
-            inspect_spool(context, None, &spool, Way::Keyless).await?;
+            inspect_spool(context, None, &spool, Way::Keyless(reader)).await?;
             respond::multipart(&head, boundary.content_type(), (&parts.prefix, &parts.suffix), &spool)
         }
         Some(location) => {
             let fetched = take_in(context, None, context.follower.fetch(location).await?).await?;
-            inspect(context, None, &fetched, Way::Keyless, None).await?;
+            inspect(context, None, &fetched, Way::Keyless(reader), None).await?;
             let frame = multipart::reframe(&parts, &fetched.headers);
             let frame = frame.map_err(|error| ApiError::Internal(error.to_string()))?;
             respond::multipart(&head, frame.content_type, (&frame.prefix, &frame.suffix), &fetched.spool)

@@ -6,6 +6,7 @@ pub(super) mod federation;
 mod fetch;
 pub(super) mod metadata;
 pub(super) mod passthrough;
+mod reader;
 pub(super) mod scanner;
 pub(super) mod upload;
 
@@ -17,6 +18,7 @@ use self::fetch::{Address, Fetched};
 use super::{Context, error::ApiError};
 use crate::{
     body::Body,
+    cache::key::Key,
     inspect::{Inspection, Way},
     media::MediaRef,
     policy::{Decision, Refusal},
@@ -50,7 +52,7 @@ async fn inspect(
     if let Some(address) = address {
         context.inspector.remember(address, fetched.spool.len(), &inspection).await;
     }
-    let_through(media, Some(&fetched.spool), inspection.decision, &inspection.record)?;
+    let_through(media, Some(&fetched.spool), &inspection.decision, (inspection.plaintext, &inspection.record))?;
     Ok(inspection)
 }
 
@@ -62,7 +64,7 @@ async fn inspect_spool(
     way: Way<'_>,
 ) -> Result<Inspection, ApiError> {
     let inspection = context.inspector.inspect(spool, way).await?;
-    let_through(media, Some(spool), inspection.decision, &inspection.record)?;
+    let_through(media, Some(spool), &inspection.decision, (inspection.plaintext, &inspection.record))?;
     Ok(inspection)
 }
 
@@ -76,16 +78,17 @@ async fn refuse_thumbnail_of_infected(context: &Context, media: &MediaRef) -> Re
     Err(ApiError::Refused(Refusal::Infected))
 }
 
-/// Refuses what the policy refuses. `media` is its address, if it has one yet; `spool`'s name is that of its scan.
+/// Refuses what the policy refuses. `media` is its address, if it has one yet; `spool`'s name is that of its scan. Operators name
+/// it by its identity.
 fn let_through(
     media: Option<&MediaRef>,
     spool: Option<&Arc<Spool>>,
-    decision: Decision,
-    record: &Record,
+    decision: &Decision,
+    (identity, record): (Key, &Record),
 ) -> Result<(), ApiError> {
     let Decision::Block(refusal) = decision else { return Ok(()) };
     let (verdict, backend) = (&record.verdict, &record.provenance.backend);
     let (media, scan) = (media.map(tracing::field::display), spool.map(|spool| tracing::field::display(spool.id())));
-    tracing::info!(media, ?verdict, backend, scan, "refused");
-    Err(ApiError::Refused(refusal))
+    tracing::info!(media, %identity, ?verdict, backend, scan, "refused");
+    Err(ApiError::Refused(refusal.clone()))
 }

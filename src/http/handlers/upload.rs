@@ -38,7 +38,7 @@ pub(crate) async fn upload(context: &Context, mut parts: Parts, target: PathAndQ
     let received = body::receive(body::incoming(incoming), filling, bounds.stall).await;
     let spool = Arc::new(received.map_err(ApiError::from_request)?);
     context.metrics.taken_in("upload").inc_by(spool.len());
-    let inspecting = inspect_spool(context, None, &spool, Way::Upload);
+    let inspecting = inspect_spool(context, None, &spool, Way::Upload(None));
     timeout(context.native.upload_timeout, inspecting).await.map_err(|_| ApiError::Late)??;
     parts.headers.insert(CONTENT_LENGTH, spool.len().into());
     let body = body::spooled(&spool);

@@ -214,6 +214,11 @@ impl Slots {
         self.lock().lanes[backend].max
     }
 
+    /// Scans that backends which take scans take at a time.
+    pub(super) fn open(&self) -> usize {
+        self.lock().lanes.iter().filter(|lane| lane.open && !lane.lagging).map(|lane| lane.max).sum()
+    }
+
     /// How many wait.
     pub(super) fn waiting(&self, class: Class) -> usize {
         self.lock().waiting.iter().filter(|waiter| waiter.class == class).count()

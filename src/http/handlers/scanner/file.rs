@@ -13,7 +13,7 @@ use crate::{
     http::{
         Context,
         error::ApiError,
-        handlers::{fetch::declared_length, inspect_spool, upload::read_off},
+        handlers::{fetch::declared_length, inspect_spool, reader, upload::read_off},
     },
     inspect::Way,
 };
@@ -33,7 +33,8 @@ pub(super) async fn scan(context: &Context, parts: &Parts, mut incoming: Incomin
         }
     };
     context.metrics.taken_in("upload").inc_by(form.file.len());
-    let way = form.key.as_ref().map_or(Way::Upload, Way::Keyed);
+    let reader = reader::client(context, &parts.headers, None);
+    let way = form.key.as_ref().map_or(Way::Upload(Some(reader)), |key| Way::Keyed(key, reader));
     inspect_spool(context, None, &Arc::new(form.file), way).await?;
     Ok(())
 }

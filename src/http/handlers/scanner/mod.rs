@@ -11,7 +11,7 @@ use hyper::body::Incoming;
 use serde_json::json;
 
 use self::fetch::{Wanted, fetch};
-use super::{Answer, Handled, fetch::Fetched, inspect, refuse_thumbnail_of_infected};
+use super::{Answer, Handled, fetch::Fetched, inspect, reader, refuse_thumbnail_of_infected};
 use crate::{
     body,
     crypto::attachment::Attachment,
@@ -72,7 +72,8 @@ async fn plain(
     if kind == Kind::Thumbnail {
         refuse_thumbnail_of_infected(context, &media).await?;
     }
-    inspect(context, Some(&media), &fetched, Way::Plain, Some(&|| wanted.address())).await?;
+    let way = Way::Plain(reader::client(context, headers, query));
+    inspect(context, Some(&media), &fetched, way, Some(&|| wanted.address())).await?;
     Ok(fetched)
 }
 
@@ -81,7 +82,8 @@ async fn scan_encrypted(context: &Context, headers: &HeaderMap, incoming: Incomi
     let Attachment { media, key } = request::read(context, incoming).await?;
     let wanted = Wanted { media: &media, kind: Kind::Full, query: None };
     let fetched = fetch(context, headers, &wanted).await?;
-    inspect(context, Some(&media), &fetched, Way::Keyed(&key), None).await?;
+    let way = Way::Keyed(&key, reader::client(context, headers, None));
+    inspect(context, Some(&media), &fetched, way, Some(&|| wanted.address())).await?;
     Ok(fetched)
 }
 
