@@ -1,13 +1,14 @@
 //! The composition root: every part is built here, in the order of dependency, and nowhere else.
 
-use std::{net::SocketAddr, sync::Arc};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use anyhow::Context as _;
-use tokio::{net::TcpListener, sync::mpsc, task::JoinSet};
+use tokio::{net::TcpListener, sync::mpsc, task::JoinSet, time::timeout};
 
 use crate::{
     admin,
-    cache::{VerdictCache, key::KeyRing},
+    audit::Audit,
+    cache::VerdictCache,
     config::Config,
     crypto::envelope::EnvelopeKeys,
     engine::{Engine, Role, Tally, clamd::Clamd, exec::Exec, icap::Icap, panel::Panel},
@@ -20,6 +21,9 @@ use crate::{
     telemetry,
     upstream::{Origin, redirect::Follower},
 };
+
+/// How long parts may take to end once they are told to: a disk that hangs keeps no process.
+const ENDING: Duration = Duration::from_secs(20);
 
 /// A Lazaret that has bound its addresses and is about to serve.
 pub struct App {
@@ -50,17 +54,19 @@ impl App {
         let follower = Follower::new(&config.redirects, config.homeserver.timeouts.connect, &registry)?;
         let stages = Stages {
             engine: Arc::clone(&engine),
-            cache: VerdictCache::new(&config.cache, &registry)?,
-            keys: KeyRing::ephemeral()?,
+            cache: VerdictCache::open(&config.cache, &registry).await?,
+            audit: Audit::register(&config.audit, &registry)?,
             policy,
             spooler: Arc::clone(&spooler),
             scan_timeout: config.clamd.scan_timeout,
         };
         let bounds = http::Bounds::new(&config.limits);
         bounds.register(&config.limits, &registry)?;
+        let inspector = Inspector::new(stages, &config.inspect, lifecycle.tasks().clone(), &registry)?;
+        inspector.first_look_at_overrides().await;
         let context = http::Context {
             origin,
-            inspector: Inspector::new(stages, &config.inspect, lifecycle.tasks().clone(), &registry)?,
+            inspector,
             spooler,
             envelope,
             follower,
@@ -104,14 +110,18 @@ impl App {
     pub async fn run(self, mut stops: mpsc::Receiver<()>) -> bool {
         let Self { public, admin, tls, context, engine, reloader, registry, lifecycle, shutdown } = self;
         let (asked, watched) = (reloader.clone(), Arc::clone(&engine));
-        let health = admin::Context { engine: watched, lifecycle: lifecycle.clone(), reloader: asked, registry };
+        let inspector = Arc::clone(&context.inspector);
+        let remembering = Arc::clone(&inspector);
+        let health =
+            admin::Context { engine: watched, inspector, lifecycle: lifecycle.clone(), reloader: asked, registry };
         let stopped = lifecycle.dropping().clone();
-        let looking = stopped.clone();
+        let (looking, ending, draining) = (stopped.clone(), stopped.clone(), lifecycle.draining().clone());
         let mut parts = JoinSet::new();
         parts.spawn(admin::serve(admin, health));
         parts.spawn(http::serve(public, tls, context, lifecycle.clone()));
         parts.spawn(async move { engine.watch(stopped).await });
         parts.spawn(async move { reloader.watch(looking).await });
+        parts.spawn(async move { remembering.watch(draining, ending).await });
         let failed = tokio::select! {
             _ = stops.recv() => false,
             // No part ends before it is told to. Without canaries, for one, readiness would mean nothing.
@@ -128,18 +138,30 @@ impl App {
             }
         };
         let finished = lifecycle.stop(&shutdown, again).await;
+        let finished = ended(parts).await && finished;
+        if finished {
+            tracing::info!("drained");
+        } else {
+            tracing::warn!("stopped before all had ended");
+        }
+        finished && !failed
+    }
+}
+
+/// Waits for the ends of all parts; false if some do not end.
+async fn ended(mut parts: JoinSet<()>) -> bool {
+    let joining = async {
         while let Some(part) = parts.join_next().await {
             if let Err(error) = part {
                 tracing::error!(%error, "a part of the process failed");
             }
         }
-        if finished {
-            tracing::info!("drained");
-        } else {
-            tracing::warn!("stopped before all requests had ended");
-        }
-        finished && !failed
+    };
+    let ended = timeout(ENDING, joining).await.is_ok();
+    if !ended {
+        tracing::error!("a part of the process does not end");
     }
+    ended
 }
 
 /// All engines that are configured, as one.
@@ -178,4 +200,22 @@ async fn bind(key: &str, address: SocketAddr) -> anyhow::Result<TcpListener> {
     let listener = TcpListener::bind(address).await.with_context(|| format!("cannot listen on {key} {address}"))?;
     tracing::info!(address = %listener.local_addr()?, "{key}");
     Ok(listener)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::{pending, ready};
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_part_that_never_ends_does_not_keep_the_process() {
+        let mut parts = JoinSet::new();
+        parts.spawn(ready(()));
+        assert!(ended(parts).await);
+        let mut parts = JoinSet::new();
+        parts.spawn(pending());
+        parts.spawn(ready(()));
+        assert!(!ended(parts).await);
+    }
 }

@@ -31,7 +31,7 @@
 //! |---|---|
 //! | 4 | [`cli`], [`app`] (builds every part), [`config`] (collects every section) |
 //! | 3 | [`http`] (public side), [`admin`] (operators' side) |
-//! | 2 | [`inspect`] (the order of stages, coalescing), [`reload`] (what is read again while the process runs) |
+//! | 2 | [`inspect`] (the order of stages, coalescing, rescans), [`reload`] (what is read again while the process runs) |
 //! | 1 | [`upstream`], [`crypto`], [`sniff`], [`policy`], [`engine`], [`cache`] |
 //! | 0 | [`files`], [`media`], [`facts`], [`verdict`], [`plaintext`], [`spool`], [`body`], [`json`], [`limits`], [`lifecycle`], [`telemetry`], `trust` |
 //!
@@ -42,7 +42,9 @@
 //!
 //! 1. **Clean is unforgeable.** [`verdict::Clean`] has a private field and one constructor, called in one place for
 //!    each kind of engine: where its reply equals its exact clean form (`engine::clamd::protocol`, [`engine::icap::protocol`],
-//!    [`engine::exec`]). `.clippy.toml` forbids other calls.
+//!    [`engine::exec`]); and where such a verdict is read again whose seal proves that we wrote it of those bytes
+//!    ([`cache::codec`]). `.clippy.toml` forbids other calls. What the security team says ([`cache::overrides`]) changes no
+//!    verdict: the policy takes it in place of one, for as long as it holds.
 //! 2. **A verdict belongs to bytes, never to an address.** Records are kept under names of digests ([`cache::key`]). An
 //!    address leads to what is expected there ([`inspect::Known`]), which whoever serves by it compares with what comes.
 //! 3. **Access is the homeserver's.** Handlers ask it on every request, with the caller's own credentials, and look nothing
@@ -66,6 +68,7 @@
 
 pub mod admin;
 pub mod app;
+pub mod audit;
 pub mod body;
 pub mod cache;
 pub mod cli;

@@ -67,6 +67,11 @@ impl ByteBudget {
         Arc::new(Self { total, used: AtomicU64::new(0) })
     }
 
+    /// Bytes that can be charged at a time.
+    pub fn total(&self) -> u64 {
+        self.total
+    }
+
     /// Bytes charged at the moment.
     pub fn used(&self) -> u64 {
         self.used.load(Ordering::Relaxed)

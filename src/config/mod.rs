@@ -11,7 +11,7 @@ use serde::Deserialize;
 
 pub use self::load::{ConfigError, load};
 use crate::{
-    admin, cache,
+    admin, audit, cache,
     crypto::envelope,
     engine::{self, clamd},
     http, inspect, lifecycle, limits, policy, spool,
@@ -52,6 +52,8 @@ pub struct Config {
     pub inspect: inspect::Config,
     /// The verdict cache.
     pub cache: cache::Config,
+    /// What a security team has to know afterwards.
+    pub audit: audit::Config,
     /// Keys.
     pub crypto: envelope::Config,
     /// The security team's rules.
@@ -82,6 +84,7 @@ impl Default for Config {
             engines: engine::Config::default(),
             inspect: inspect::Config::default(),
             cache: cache::Config::default(),
+            audit: audit::Config::default(),
             crypto: envelope::Config::default(),
             policy: policy::Config::default(),
             spool: spool::Config::default(),
@@ -150,6 +153,7 @@ impl Config {
             clamd.max_backoff,
             clamd.reload_settle,
             self.inspect.toxic_ttl,
+            self.inspect.grace,
             self.tls.reload_interval,
             self.crypto.reload_interval,
             self.homeserver.timeouts.connect,
@@ -158,6 +162,8 @@ impl Config {
             self.direct.timeout,
             self.native.upload_timeout,
             self.native.federation_timeout,
+            self.cache.timeout,
+            self.cache.redis.recheck,
             self.shutdown.delay,
             self.shutdown.deadline,
         ];
@@ -172,14 +178,16 @@ impl Config {
         let room = self.spool.max_bytes.as_u64() >= limits.max_media_bytes.as_u64();
         expect(room, "spool.max_bytes is less than limits.max_media_bytes; the largest allowed medium would not fit");
         problems.extend(self.engines.problems(clamd));
+        problems.extend(self.inspect.problem());
         problems.extend(self.policy.problems());
+        problems.extend(self.cache.problems());
         problems.extend(self.compat.problems());
         problems
     }
 
     /// What works but probably not as meant.
     pub fn warnings(&self) -> Vec<String> {
-        let mut warnings: Vec<String> = self.cache.warning().into_iter().collect();
+        let mut warnings = self.cache.warnings();
         warnings.extend(self.native.warnings());
         warnings.extend(self.engines.warnings(&self.clamd, &self.limits));
         warnings.extend(self.compat.warning());

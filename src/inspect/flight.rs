@@ -14,7 +14,8 @@ use tokio_util::task::TaskTracker;
 use super::{InspectError, Judgement};
 use crate::cache::key::Key;
 
-type Outcome = Result<Judgement, InspectError>;
+/// What an inspection gives.
+pub(super) type Outcome = Result<Judgement, InspectError>;
 type Flight = Shared<BoxFuture<'static, Outcome>>;
 
 /// Inspections under way, by what they inspect. An attachment and its plaintext have different keys, so the inspection

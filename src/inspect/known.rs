@@ -5,13 +5,17 @@ use std::sync::Arc;
 
 use prometheus::{IntCounter, Registry};
 
-use super::{Inspection, Inspector, openings::Openings};
+use super::{Inspection, Inspector, Recalled, openings::Openings};
 use crate::{
     body::HOLD,
-    cache::{Located, key::Key},
+    cache::{
+        Located,
+        key::{Key, Reader},
+        overrides::Ruling,
+    },
     policy::{Access, Decision},
     spool::Digest,
-    verdict::Record,
+    verdict::{Effect, Record},
 };
 
 /// The name of an address: of a medium, or of a thumbnail with its parameters.
@@ -25,6 +29,7 @@ pub struct Known {
     identity: Key,
     record: Arc<Record>,
     openings: Openings,
+    decided: Option<Ruling>,
     /// What the policy says now.
     pub decision: Decision,
 }
@@ -44,31 +49,45 @@ impl Changed {
 impl Inspector {
     /// Names an address.
     pub fn location(&self, address: &str) -> Location {
-        Location(self.stages.keys.location(address))
+        Location(self.stages.cache.keys().location(address))
     }
 
-    /// Remembers what was found at an address, if it can make a difference: small media are served from memory anyway.
+    /// Remembers what was found at an address. For small media that makes no difference to requests, but operators name media
+    /// by their addresses, and thumbnails are refused by them.
     pub async fn remember(&self, address: impl Fn() -> String, len: u64, found: &Inspection) {
-        if len <= HOLD && !found.record.verdict.is_infected() {
-            return;
+        let (location, found) = (self.location(&address()), Located { identity: found.identity, len });
+        if len > HOLD || self.stages.cache.location(location.0).await != Some(found) {
+            self.stages.cache.keep_location(location.0, found).await;
         }
-        let location = self.location(&address());
-        self.stages.cache.keep_location(location.0, Located { identity: found.identity, len }).await;
     }
 
-    /// What is expected at an address from where `len` bytes come; `None` if nothing is, or its verdict no longer counts.
+    /// What is expected at an address from where `len` bytes come; `None` if nothing is, or its verdict is not current: to be
+    /// scanned again, now or later, the bytes have to be taken in.
     pub async fn known(self: &Arc<Self>, location: Location, len: u64) -> Option<Known> {
         let found = self.stages.cache.location(location.0).await.filter(|found| found.len == len)?;
         let record = self.current(found.identity).await?;
         let openings = self.openings(found.identity, &record.facts).await;
-        let decision = self.stages.policy.decide(&record.facts, &record.verdict, Access::Keyless(openings));
-        Some(Known { inspector: Arc::clone(self), location, identity: found.identity, record, openings, decision })
+        let ruling = self.ruling(found.identity, &record);
+        let (decision, decided) = self.decide(&record, ruling, Access::Keyless(openings));
+        let inspector = Arc::clone(self);
+        Some(Known { inspector, location, identity: found.identity, record, openings, decided, decision })
     }
 
-    /// True if what was last found at an address, whatever its length, is known to be refused.
+    /// True if what was last found at an address, whatever its length, is known to be refused. What was infected counts as that
+    /// until it is scanned again.
     pub async fn is_known_infected(&self, location: Location) -> bool {
         let Some(found) = self.stages.cache.location(location.0).await else { return false };
-        self.current(found.identity).await.is_some_and(|record| record.verdict.is_infected())
+        let said = self.overruled.on_identity(found.identity);
+        let record = match self.recall(found.identity).await {
+            Recalled::Current(record) | Recalled::Stale(record) => Some(record),
+            Recalled::Unknown => None,
+        };
+        let said = said.or_else(|| self.ruling(found.identity, record.as_ref()?));
+        let is_infected = record.is_some_and(|record| record.verdict.is_infected());
+        let Some(ruling) = said else { return is_infected };
+        let forbids = ruling.effect == Effect::ForceInfected;
+        self.overruled.count(said.filter(|_| forbids != is_infected));
+        forbids
     }
 }
 
@@ -78,9 +97,11 @@ impl Known {
         &self.record
     }
 
-    /// Counts an answer that is given by this alone.
-    pub fn count(&self) {
-        self.inspector.opaque.count(&self.record, Access::Keyless(self.openings), self.decision);
+    /// Counts an answer that is given to a reader by this alone.
+    pub fn count(&self, reader: Reader) {
+        self.inspector.note(self.identity, &self.decision, Some(reader));
+        self.inspector.opaque.count(&self.record, Access::Keyless(self.openings), &self.decision);
+        self.inspector.overruled.count(self.decided);
     }
 
     /// The name of the expected bytes.
@@ -92,7 +113,7 @@ impl Known {
     /// than those of a moment ago are no reason: the next request asks them. If other bytes came, the address is forgotten.
     pub fn confirm(&self, digest: &Digest) -> Result<(), &'static str> {
         let inspector = &self.inspector;
-        if inspector.stages.keys.plaintext(digest) != self.identity {
+        if inspector.stages.cache.keys().plaintext(digest) != self.identity {
             inspector.changed.0.inc();
             inspector.stages.cache.forget_location(self.location.0);
             return Err("its bytes are not those that were scanned");

@@ -9,42 +9,66 @@
 //! * A verdict is looked up by the identity of the plaintext, so a file that is sent again under a new key costs a
 //!   decryption and no scan, and a wrong key leads to the identity of the noise it makes.
 //! * One inspection at a time per attachment and per plaintext; it goes on when its client has left.
+//! * What was scanned with other signatures is scanned again, in its turn.
 //! * Engine trouble is returned, never kept.
 
 mod decrypt;
+mod desk;
+mod exposure;
+mod fleet;
 mod flight;
+mod judge;
 mod known;
+#[cfg(test)]
+mod model;
 mod openings;
 mod outbreak;
+mod overrides;
+mod patience;
+mod purge;
+mod rescan;
+mod signatures;
 mod toxic;
 
-use std::{
-    io,
-    num::NonZeroUsize,
-    sync::Arc,
-    time::{Duration, SystemTime},
-};
+use std::{io, num::NonZeroUsize, sync::Arc, time::Duration};
 
 use prometheus::Registry;
 use serde::Deserialize;
-use tokio::{sync::Semaphore, task::JoinError, time::Instant};
-use tokio_util::task::TaskTracker;
+use tokio::{sync::Semaphore, task::JoinError};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-pub use self::known::{Known, Location};
-use self::{flight::Flights, known::Changed, openings::Opaque, outbreak::Outbreaks, toxic::Toxic};
+pub use self::{
+    desk::{DeskError, Report, Status, Subject},
+    known::{Known, Location},
+    overrides::Said,
+    purge::{Purge, Removed},
+};
+use self::{
+    exposure::Exposures,
+    flight::{Flights, Outcome},
+    known::Changed,
+    openings::Opaque,
+    outbreak::Outbreaks,
+    overrides::Overruled,
+    rescan::{Recalled, Rescans},
+    signatures::Signatures,
+    toxic::Toxic,
+};
 use crate::{
+    audit::Audit,
     cache::{
         VerdictCache,
-        key::{Key, KeyRing},
+        key::{Key, Reader},
     },
     crypto::attachment::{AttachmentKey, DecryptError},
-    engine::{Engine, EngineError, Scan},
-    plaintext::Plaintext,
+    engine::{Engine, EngineError},
     policy::{Access, Decision, Policy},
-    sniff,
     spool::{Spool, Spooler},
-    verdict::{Provenance, Record},
+    verdict::Record,
 };
+
+/// How long the last audit records may take to be written.
+const AUDITED: Duration = Duration::from_secs(3);
 
 /// `inspect` section of the configuration.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
@@ -57,16 +81,39 @@ pub struct Config {
     /// Distinct media that a signature, first seen after a change of the database, must hit within an hour to count as
     /// an outbreak.
     pub outbreak_media: NonZeroUsize,
+    /// For how long after a change of signatures verdicts from before still count, while media are scanned again in the
+    /// background; with 0 they are scanned before they are given out again.
+    #[serde(with = "humantime_serde")]
+    pub grace: Duration,
+    /// The part of the engines' slots that scans of what was scanned before may take at a time; one slot in any case.
+    pub rescan_share: f64,
 }
 
 impl Default for Config {
     fn default() -> Self {
-        Self { toxic_ttl: Duration::from_mins(10), outbreak_media: NonZeroUsize::new(20).expect("not zero") }
+        Self {
+            toxic_ttl: Duration::from_mins(10),
+            outbreak_media: NonZeroUsize::new(20).expect("not zero"),
+            grace: Duration::ZERO,
+            rescan_share: 0.5,
+        }
     }
 }
 
-/// A record, wherever it came from.
-type Judgement = Arc<Record>;
+impl Config {
+    /// What is well-formed and still cannot work.
+    pub fn problem(&self) -> Option<String> {
+        let is_share = self.rescan_share > 0.0 && self.rescan_share <= 1.0;
+        (!is_share).then(|| "inspect.rescan_share is not above 0 and at most 1".to_owned())
+    }
+}
+
+/// What is known of a plaintext, wherever it came from.
+#[derive(Clone, Debug)]
+struct Judgement {
+    plaintext: Key,
+    record: Arc<Record>,
+}
 
 /// Why there is no decision.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -100,14 +147,14 @@ impl From<JoinError> for InspectError {
 /// Which way a body goes.
 #[derive(Clone, Copy, Debug)]
 pub enum Way<'a> {
-    /// To the homeserver.
-    Upload,
-    /// To someone who has this key.
-    Keyed(&'a AttachmentKey),
+    /// To the homeserver, or nowhere yet; whoever is told what it is.
+    Upload(Option<Reader>),
+    /// To someone who has this key. Who is only told that it is clean counts as given it, here and below: they rely on it.
+    Keyed(&'a AttachmentKey, Reader),
     /// To someone of whom no key is known.
-    Keyless,
+    Keyless(Reader),
     /// To someone who reads it as it is.
-    Plain,
+    Plain(Reader),
     /// To nobody: another form of it goes on.
     Encoded,
 }
@@ -117,6 +164,8 @@ pub enum Way<'a> {
 pub struct Inspection {
     /// What it is called by its content.
     pub identity: Key,
+    /// What the plaintext is called by its content: the same, unless a key opened it.
+    pub plaintext: Key,
     /// Facts, verdict and provenance.
     pub record: Arc<Record>,
     /// What the policy says now.
@@ -129,8 +178,8 @@ pub struct Stages {
     pub engine: Arc<dyn Engine>,
     /// Remembers verdicts.
     pub cache: VerdictCache,
-    /// Names what is remembered.
-    pub keys: KeyRing,
+    /// Is told of exposures.
+    pub audit: Audit,
     /// Decides.
     pub policy: Policy,
     /// Holds plaintexts.
@@ -148,7 +197,11 @@ pub struct Inspector {
     toxic: Toxic,
     outbreaks: Outbreaks,
     opaque: Opaque,
+    overruled: Overruled,
     changed: Changed,
+    signatures: Signatures,
+    rescans: Rescans,
+    exposures: Exposures,
 }
 
 impl Inspector {
@@ -160,6 +213,7 @@ impl Inspector {
         registry: &Registry,
     ) -> prometheus::Result<Arc<Self>> {
         let cores = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
+        let rescans = Rescans::register(config, &stages.spooler, registry)?;
         Ok(Arc::new(Self {
             stages,
             flights: Flights::new(tasks),
@@ -167,117 +221,63 @@ impl Inspector {
             toxic: Toxic::register(config, registry)?,
             outbreaks: Outbreaks::register(config, registry)?,
             opaque: Opaque::register(registry)?,
+            overruled: Overruled::register(registry)?,
             changed: Changed::register(registry)?,
+            signatures: Signatures::register(registry)?,
+            rescans,
+            exposures: Exposures::register(registry)?,
         }))
     }
 
     /// Inspects a body as it is, or as its key opens it.
     pub async fn inspect(self: &Arc<Self>, body: &Arc<Spool>, way: Way<'_>) -> Result<Inspection, InspectError> {
-        let identity = self.stages.keys.plaintext(body.digest());
-        let (record, access) = match way {
-            Way::Upload => (self.judge_plain(identity, body).await?, Access::Upload),
-            Way::Encoded => (self.judge_plain(identity, body).await?, Access::Encoded),
-            Way::Keyed(key) => (self.judge_attachment(identity, body, key).await?, Access::Keyed),
-            Way::Keyless | Way::Plain => {
-                let record = self.judge_plain(identity, body).await?;
-                let openings = self.openings(identity, &record.facts).await;
-                let is_plain = matches!(way, Way::Plain);
-                (record, if is_plain { Access::Plain(openings) } else { Access::Keyless(openings) })
+        let identity = self.stages.cache.keys().plaintext(body.digest());
+        let (judgement, reader, access) = match way {
+            Way::Upload(reader) => (self.judge_plain(identity, body).await?, reader, Access::Upload),
+            Way::Encoded => (self.judge_plain(identity, body).await?, None, Access::Encoded),
+            Way::Keyed(key, reader) => (self.judge_attachment(identity, body, key).await?, Some(reader), Access::Keyed),
+            Way::Keyless(reader) | Way::Plain(reader) => {
+                let judgement = self.judge_plain(identity, body).await?;
+                let openings = self.openings(identity, &judgement.record.facts).await;
+                let is_plain = matches!(way, Way::Plain(_));
+                (judgement, Some(reader), if is_plain { Access::Plain(openings) } else { Access::Keyless(openings) })
             }
         };
-        let decision = self.decide(&record, access);
-        Ok(Inspection { identity, record, decision })
+        let Judgement { plaintext, record } = judgement;
+        let ruling = self.ruling_on_opened(identity, plaintext, &record);
+        let (decision, decided) = self.decide(&record, ruling, access);
+        self.opaque.count(&record, access, &decision);
+        self.overruled.count(decided);
+        self.note(plaintext, &decision, reader);
+        Ok(Inspection { identity, plaintext, record, decision })
     }
 
-    fn decide(&self, record: &Record, access: Access) -> Decision {
-        let decision = self.stages.policy.decide(&record.facts, &record.verdict, access);
-        self.opaque.count(record, access, decision);
-        decision
-    }
-
-    async fn judge_plain(self: &Arc<Self>, identity: Key, body: &Arc<Spool>) -> Result<Judgement, InspectError> {
-        match self.current(identity).await {
-            Some(record) => Ok(record),
-            None => self.scan_once(identity, Plaintext::Held(Arc::clone(body))).await,
-        }
-    }
-
-    async fn judge_attachment(
-        self: &Arc<Self>,
-        ciphertext: Key,
-        body: &Arc<Spool>,
-        key: &AttachmentKey,
-    ) -> Result<Judgement, InspectError> {
-        key.check(body.digest(), body.len())?;
-        let attachment = self.stages.keys.attachment(body.digest(), &key.material());
-        if let Some(identity) = self.stages.cache.identity(attachment).await
-            && let Some(record) = self.current(identity).await
-        {
-            self.opened(ciphertext, key, identity, &record).await;
-            return Ok(record);
-        }
-        let (inspector, body, key) = (Arc::clone(self), Arc::clone(body), key.clone());
-        let work = move || async move { inspector.decrypt_and_judge(ciphertext, attachment, body, key).await };
-        self.flights.join(attachment, work).await
-    }
-
-    async fn decrypt_and_judge(
-        self: Arc<Self>,
-        ciphertext: Key,
-        attachment: Key,
-        body: Arc<Spool>,
-        key: AttachmentKey,
-    ) -> Result<Judgement, InspectError> {
-        let (plaintext, digest) = self.decrypt(body, key.clone()).await?;
-        let identity = self.stages.keys.plaintext(&digest);
-        self.stages.cache.keep_identity(attachment, identity).await;
-        let record = match self.current(identity).await {
-            Some(record) => record,
-            None => self.scan_once(identity, plaintext).await?,
+    /// Does what is to be done beside requests, until `stop`; what makes more work for tasks ends when the process is `draining`.
+    pub async fn watch(self: &Arc<Self>, draining: CancellationToken, stop: CancellationToken) {
+        let noted = CancellationToken::new();
+        let noting = async {
+            let _noted = noted.clone().drop_guard();
+            self.watch_usage(stop.clone()).await;
         };
-        self.opened(ciphertext, &key, identity, &record).await;
-        Ok(record)
+        let remembering = self.stages.cache.watch(noted.clone());
+        tokio::join!(self.watch_signatures(stop.clone()), self.watch_rescans(draining), noting, remembering);
+        if !self.stages.audit.written(AUDITED).await {
+            tracing::warn!("audit.path did not take all records in time; they are in the log");
+        }
     }
 
-    async fn scan_once(self: &Arc<Self>, identity: Key, plaintext: Plaintext) -> Result<Judgement, InspectError> {
-        let inspector = Arc::clone(self);
-        let work = move || async move { inspector.scan(identity, plaintext).await };
-        self.flights.join(identity, work).await
-    }
-
-    async fn scan(self: Arc<Self>, identity: Key, plaintext: Plaintext) -> Result<Judgement, InspectError> {
-        // The flight that just landed may have been for the same bytes.
-        if let Some(record) = self.stages.cache.recheck(identity, |record| self.is_current(record)).await {
-            return Ok(record);
+    /// What keeps it from remembering, or from doing what the security team says, if anything does.
+    pub fn trouble(&self) -> Option<String> {
+        let of_store = self.stages.cache.trouble().map(|why| format!("the verdict store is {why}"));
+        let of_overrides =
+            || "what the security team says is not known: the verdict store has not told it yet".to_owned();
+        match (of_store, self.overruled.is_told()) {
+            (of_store, true) => of_store,
+            (None, false) => Some(of_overrides()),
+            (Some(of_store), false) => Some(format!("{of_store}\n{}", of_overrides())),
         }
-        if let Some(record) = self.toxic.get(identity) {
-            return Ok(record);
-        }
-        let facts = sniff::examine(&plaintext.head(sniff::HEAD).await?, plaintext.len());
-        let deadline = Instant::now() + self.stages.scan_timeout;
-        let outcome = self.stages.engine.scan(&plaintext, &facts, deadline).await;
-        let Scan { verdict, provenance } = outcome.inspect_err(|error| self.toxic.failed(identity, &facts, error))?;
-        // Of several engines one may have answered long before the others, and been found broken since.
-        if provenance.vouch.refutes(&verdict) {
-            let why = "found broken before all engines had answered".to_owned();
-            return Err(EngineError::Failed { backend: provenance.backend, why, blame: 0 }.into());
-        }
-        let record = Arc::new(Record { facts, verdict, provenance, scanned_at: SystemTime::now() });
-        if record.verdict.is_lasting() {
-            self.stages.cache.keep(identity, Arc::clone(&record)).await;
-        }
-        self.toxic.judged(identity, &record);
-        self.outbreaks.judged(&record);
-        Ok(record)
-    }
-
-    async fn current(&self, identity: Key) -> Option<Judgement> {
-        self.stages.cache.current(identity, |record| self.is_current(record)).await
-    }
-
-    /// A verdict counts while its engine would say the same today, and was not found broken right after it said it.
-    fn is_current(&self, record: &Record) -> bool {
-        let Provenance { epoch, vouch, .. } = &record.provenance;
-        !vouch.refutes(&record.verdict) && self.stages.engine.is_current(&record.verdict, epoch)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -6,14 +6,14 @@
 
 use prometheus::{IntCounterVec, Opts, Registry};
 
-use super::Inspector;
+use super::{Inspector, Recalled};
 pub(super) use crate::policy::Openings;
 use crate::{
     cache::key::Key,
     crypto::attachment::AttachmentKey,
     facts::Facts,
     policy::{Access, Decision},
-    verdict::{Record, Verdict},
+    verdict::{Effect, Record, Verdict},
 };
 
 /// Counts what nobody could judge.
@@ -30,10 +30,10 @@ impl Opaque {
         Ok(Self(counter))
     }
 
-    pub(super) fn count(&self, record: &Record, access: Access, decision: Decision) {
+    pub(super) fn count(&self, record: &Record, access: Access, decision: &Decision) {
         let is_keyless = matches!(access, Access::Keyless(_) | Access::Plain(_));
         if record.facts.opaque && is_keyless && matches!(record.verdict, Verdict::Clean(_)) {
-            let decision = if decision == Decision::Allow { "allowed" } else { "refused" };
+            let decision = if *decision == Decision::Allow { "allowed" } else { "refused" };
             self.0.with_label_values(&[decision]).inc();
         }
     }
@@ -43,10 +43,11 @@ impl Inspector {
     /// Remembers that someone's key opened a ciphertext to a plaintext. A key that leads to noise may be a wrong one, and
     /// one with a counter of its maker's choice can lead to the beginning of anything: they say nothing.
     pub(super) async fn opened(&self, ciphertext: Key, key: &AttachmentKey, plaintext: Key, record: &Record) {
-        let infected = record.verdict.is_infected();
+        // What is forced to be infected is asked about each time; once it no longer is, nothing of it is to be left.
+        let infected = record.verdict.is_infected() && self.is_taken_for_infected(plaintext, record);
         let tells = infected || (!record.facts.opaque && key.counts_from_zero());
         if self.stages.policy.asks_for_openings() && tells {
-            let name = self.stages.keys.openings(ciphertext);
+            let name = self.stages.cache.keys().openings(ciphertext);
             self.stages.cache.keep_opening(name, plaintext, infected).await;
         }
     }
@@ -56,26 +57,42 @@ impl Inspector {
         if !(self.stages.policy.asks_for_openings() && facts.opaque) {
             return Openings::Unknown;
         }
-        let Some(opened) = self.stages.cache.openings(self.stages.keys.openings(ciphertext)).await else {
+        let Some(opened) = self.stages.cache.openings(self.stages.cache.keys().openings(ciphertext)).await else {
             return Openings::Unknown;
         };
         let mut openings = Openings::Unknown;
-        for plaintext in opened.clean {
-            let Some(record) = self.current(plaintext).await else { continue };
-            let passes = self.stages.policy.decide(&record.facts, &record.verdict, Access::Keyed) == Decision::Allow;
+        for &plaintext in &opened.clean {
+            if self.is_forced(plaintext, Effect::ForceInfected) {
+                return Openings::Infected;
+            }
+            let record = match self.recall(plaintext).await {
+                Recalled::Current(record) => record,
+                Recalled::Stale(record) if record.verdict.is_infected() || self.is_in_grace(&record) => record,
+                Recalled::Stale(_) | Recalled::Unknown => continue,
+            };
+            let over = self.ruling(plaintext, &record).map(|ruling| ruling.effect);
+            let passes =
+                self.stages.policy.decide(&record.facts, &record.verdict, over, Access::Keyed) == Decision::Allow;
             openings = match openings {
-                _ if record.verdict.is_infected() => return Openings::Infected,
+                _ if self.is_taken_for_infected(plaintext, &record) => return Openings::Infected,
                 Openings::Unknown if passes => Openings::Clean,
                 before => before,
             };
         }
-        for plaintext in opened.infected {
-            // Only a newer verdict on the same bytes takes it back.
+        for &plaintext in &opened.infected {
+            if self.is_forced(plaintext, Effect::ForceClean) {
+                continue;
+            }
+            // Only a newer verdict on the same bytes takes it back, or who knows better.
             let record = self.current(plaintext).await;
-            if record.is_none_or(|record| record.verdict.is_infected()) {
+            if record.is_none_or(|record| self.is_taken_for_infected(plaintext, &record)) {
                 return Openings::Infected;
             }
         }
         openings
+    }
+
+    fn is_forced(&self, plaintext: Key, effect: Effect) -> bool {
+        self.overruled.on_identity(plaintext).is_some_and(|ruling| ruling.effect == effect)
     }
 }

@@ -4,18 +4,24 @@
 //! incomplete without another scan, so that it cannot go round and take one engine after the other. An engine that had
 //! several media when it died gives each a part of the blame, and a scan that ends well takes it all back, so that
 //! nobody can have a medium refused by sending a deadly one beside it.
+//!
+//! All who share a store add their blame up there, so that a medium does not have to kill an engine of each; the own list is
+//! looked at first, and is enough if the store fails.
 
-use std::{sync::Arc, time::SystemTime};
+use std::{
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
 use moka::sync::Cache;
 use prometheus::{IntCounter, PullingGauge, Registry};
 
-use super::{Config, Judgement};
+use super::{Config, Inspector};
 use crate::{
-    cache::key::Key,
+    cache::{Entry, entry::Blame, key::Key},
     engine::{EngineError, FULL_BLAME},
     facts::Facts,
-    verdict::{Detection, Epoch, Provenance, Record, Verdict, Vouch},
+    verdict::{Detection, Epoch, Order, Provenance, Record, Verdict, Vouch},
 };
 
 /// The blame that makes a medium toxic: one death may be an accident.
@@ -26,13 +32,14 @@ const MAX_MEDIA: u64 = 10_000;
 
 /// The blame of media, and the record of those that have enough of it.
 pub(super) struct Toxic {
-    media: Cache<Key, (u32, Option<Judgement>)>,
+    media: Cache<Key, (u32, Option<Arc<Record>>)>,
     found: IntCounter,
+    ttl: Duration,
 }
 
 impl Toxic {
     pub(super) fn register(config: &Config, registry: &Registry) -> prometheus::Result<Self> {
-        let media: Cache<_, (u32, Option<Judgement>)> =
+        let media: Cache<_, (u32, Option<Arc<Record>>)> =
             Cache::builder().max_capacity(MAX_MEDIA).time_to_live(config.toxic_ttl).build();
         let found = IntCounter::new("lazaret_toxic_media_total", "Media that engines did not survive twice.")?;
         registry.register(Box::new(found.clone()))?;
@@ -40,11 +47,11 @@ impl Toxic {
         let count = move || counted.iter().filter(|(_, (_, record))| record.is_some()).count() as f64;
         let help = "Media refused for now because engines do not survive them.";
         registry.register(Box::new(PullingGauge::new("lazaret_toxic_media", help, Box::new(count))?))?;
-        Ok(Self { media, found })
+        Ok(Self { media, found, ttl: config.toxic_ttl })
     }
 
     /// The record of a toxic medium.
-    pub(super) fn get(&self, medium: Key) -> Option<Judgement> {
+    pub(super) fn get(&self, medium: Key) -> Option<Arc<Record>> {
         self.media.get(&medium)?.1
     }
 
@@ -55,14 +62,30 @@ impl Toxic {
 
     /// Takes note of a verdict: an engine that gave up by itself, after all the time that it allows itself, would do so
     /// again.
-    pub(super) fn judged(&self, medium: Key, record: &Judgement) {
+    pub(super) fn judged(&self, medium: Key, record: &Arc<Record>) {
         match record.verdict.is_out_of_time() {
             true => self.blame(medium, FULL_BLAME, || Arc::clone(record)),
             false => self.media.invalidate(&medium),
         }
     }
 
-    fn blame(&self, medium: Key, blame: u32, record: impl FnOnce() -> Judgement) {
+    /// Takes all blame back.
+    pub(super) fn forget(&self, medium: Key) {
+        self.media.invalidate(&medium);
+    }
+
+    /// True if it has some blame.
+    fn is_blamed(&self, medium: Key) -> bool {
+        self.media.contains_key(&medium)
+    }
+
+    /// Takes note of the blame that a medium has among all who share the store.
+    fn heard(&self, medium: Key, amount: u32) {
+        let (known, record) = self.media.get(&medium).unwrap_or_default();
+        self.media.insert(medium, (known.max(amount), record));
+    }
+
+    fn blame(&self, medium: Key, blame: u32, record: impl FnOnce() -> Arc<Record>) {
         if blame == 0 {
             return;
         }
@@ -76,6 +99,53 @@ impl Toxic {
     }
 }
 
+impl Inspector {
+    /// The record of a medium that is toxic here, or for all who share the store.
+    pub(super) async fn refused_as_toxic(&self, medium: Key) -> Option<Arc<Record>> {
+        if let Some(record) = self.toxic.get(medium) {
+            return Some(record);
+        }
+        let Some(Entry::Blame(blame)) = self.stages.cache.get(self.stages.cache.keys().blame(medium)).await else {
+            return None;
+        };
+        if blame.until <= SystemTime::now() {
+            return None;
+        }
+        match blame.amount >= TOXIC {
+            true => blame.record,
+            false => {
+                self.toxic.heard(medium, blame.amount);
+                None
+            }
+        }
+    }
+
+    /// Takes note of what a failed scan cost.
+    pub(super) async fn blame(&self, medium: Key, facts: &Facts, error: &EngineError) {
+        self.toxic.failed(medium, facts, error);
+        self.share_blame(medium, error.blame(), || Arc::new(refusal(facts))).await;
+    }
+
+    /// Takes note of a verdict.
+    pub(super) async fn absolve(&self, medium: Key, record: &Arc<Record>) {
+        let was_blamed = self.toxic.is_blamed(medium);
+        self.toxic.judged(medium, record);
+        if record.verdict.is_out_of_time() {
+            self.share_blame(medium, FULL_BLAME, || Arc::clone(record)).await;
+        } else if was_blamed {
+            self.stages.cache.forget(self.stages.cache.keys().blame(medium)).await;
+        }
+    }
+
+    async fn share_blame(&self, medium: Key, amount: u32, record: impl FnOnce() -> Arc<Record>) {
+        let ttl = self.toxic.ttl;
+        if amount > 0 && !ttl.is_zero() {
+            let blame = Blame { amount, record: Some(record()), until: SystemTime::now() + ttl };
+            self.stages.cache.put(self.stages.cache.keys().blame(medium), Entry::Blame(blame)).await;
+        }
+    }
+}
+
 /// What is said of a toxic medium in place of an engine.
 fn refusal(facts: &Facts) -> Record {
     let provenance = Provenance {
@@ -83,13 +153,13 @@ fn refusal(facts: &Facts) -> Record {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         signatures: None,
         backend: String::new(),
-        epoch: Epoch(String::new()),
+        epoch: Epoch::new("", ""),
         bytes: facts.size,
-        took: std::time::Duration::ZERO,
+        took: Duration::ZERO,
         vouch: Vouch::default(),
     };
     let verdict = Verdict::Incomplete { why: Detection("Lazaret.Toxic".to_owned()) };
-    Record { facts: facts.clone(), verdict, provenance, scanned_at: SystemTime::now() }
+    Record { order: Order::default(), facts: facts.clone(), verdict, provenance, scanned_at: SystemTime::now() }
 }
 
 #[cfg(test)]
@@ -103,7 +173,7 @@ mod tests {
         EngineError::Failed { backend: String::new(), why: String::new(), blame }
     }
 
-    fn judged(verdict: Verdict) -> Judgement {
+    fn judged(verdict: Verdict) -> Arc<Record> {
         Arc::new(Record { verdict, ..refusal(&FACTS) })
     }
 
