@@ -1,4 +1,10 @@
-//! The operators' side: health, metrics and epochs, on a listener of its own that is never exposed to clients.
+//! The operators' side: health, metrics, epochs, and what is remembered of media, on a listener of its own that is never exposed
+//! to clients.
+
+mod answer;
+mod cache;
+mod overrides;
+mod words;
 
 use std::{
     net::{IpAddr, Ipv4Addr, SocketAddr},
@@ -10,7 +16,8 @@ use axum::{
     extract::{Request, State},
     http::{
         StatusCode,
-        header::{CONTENT_TYPE, ORIGIN},
+        header::{CONTENT_TYPE, HOST, ORIGIN},
+        uri::Authority,
     },
     middleware::{self, Next},
     response::{IntoResponse, Response},
@@ -20,7 +27,7 @@ use prometheus::Registry;
 use serde::Deserialize;
 use tokio::net::TcpListener;
 
-use crate::{engine::Engine, lifecycle::Lifecycle, reload::Reloader, telemetry::metrics};
+use crate::{engine::Engine, inspect::Inspector, lifecycle::Lifecycle, reload::Reloader, telemetry::metrics};
 
 /// `admin` section of the configuration.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
@@ -41,6 +48,8 @@ impl Default for Config {
 pub struct Context {
     /// Ready or not.
     pub engine: Arc<dyn Engine>,
+    /// Remembers verdicts.
+    pub inspector: Arc<Inspector>,
     /// Draining or not.
     pub lifecycle: Lifecycle,
     /// Reads secrets again.
@@ -64,15 +73,32 @@ pub async fn serve(listener: TcpListener, context: Context) {
     }
 }
 
-/// What changes something. A browser that is made to ask for it names the page that made it, and is refused.
+/// What changes something, or tells what was found in media. Browsers, which can be made to ask for it, are refused.
 fn commands() -> Router<Context> {
     let routes = Router::new().route("/epoch/bump", post(bump)).route("/reload", post(reload));
-    routes.route_layer(middleware::from_fn(async |request: Request, next: Next| {
-        match request.headers().contains_key(ORIGIN) {
-            true => (StatusCode::FORBIDDEN, "not from a web page\n").into_response(),
-            false => next.run(request).await,
-        }
+    let routes = routes.merge(cache::routes()).merge(overrides::routes());
+    routes.route_layer(middleware::from_fn(async |request: Request, next: Next| match may_be_of_a_page(&request) {
+        true => (StatusCode::FORBIDDEN, "not from a web page; name this side by its address\n").into_response(),
+        false => next.run(request).await,
     }))
+}
+
+/// True if a web page may have had a browser ask. Browsers say that they do, but not where a page has its own name lead here and
+/// asks itself, so to say, without encryption; then it is that name that they ask for.
+fn may_be_of_a_page(request: &Request) -> bool {
+    let headers = request.headers();
+    let asked = headers
+        .get(HOST)
+        .map(|host| host.to_str().unwrap_or("."))
+        .or_else(|| Some(request.uri().authority()?.as_str()));
+    let is_named = asked.is_some_and(|host| !host.parse().is_ok_and(|host| is_no_domain(&host)));
+    headers.contains_key(ORIGIN) || headers.contains_key("sec-fetch-site") || is_named
+}
+
+/// True for addresses, and for names that nobody in the world has registered.
+fn is_no_domain(host: &Authority) -> bool {
+    let host = host.host();
+    host.trim_matches(['[', ']']).parse::<IpAddr>().is_ok() || !host.contains('.')
 }
 
 /// Ready to take requests: the required engines have told clean from infected just now, and the process is not about to end.
@@ -82,15 +108,23 @@ async fn readyz(State(context): State<Context>) -> (StatusCode, String) {
         (false, Err(why)) => {
             (StatusCode::SERVICE_UNAVAILABLE, format!("not all required engines pass their canaries\n{why}\n"))
         }
-        (false, Ok(())) => (StatusCode::OK, "ready\n".to_owned()),
+        (false, Ok(())) => match context.inspector.trouble() {
+            None => (StatusCode::OK, "ready\n".to_owned()),
+            Some(why) => (StatusCode::OK, format!("ready, degraded\n{why}\n")),
+        },
     }
 }
 
 /// Makes all verdicts so far outdated.
 async fn bump(State(context): State<Context>) -> (StatusCode, String) {
-    let bump = context.engine.bump();
-    tracing::warn!(bump, "epoch bumped by the operator; every verdict so far is outdated");
-    (StatusCode::OK, format!("epoch bumped to {bump}\n"))
+    match context.inspector.bump().await {
+        (bump, None) => (StatusCode::OK, format!("epoch bumped to {bump}\n")),
+        (bump, Some(error)) => {
+            let kept =
+                "bumped here, but not kept: others, and this process once it is started again, may not hear of it";
+            (StatusCode::SERVICE_UNAVAILABLE, format!("epoch {kept} ({bump}; {error}); do it again\n"))
+        }
+    }
 }
 
 /// Reads secrets again. What cannot be used replaces nothing.
@@ -108,5 +142,32 @@ async fn export(State(context): State<Context>) -> Response {
             tracing::error!(%error, "metrics cannot be encoded");
             StatusCode::INTERNAL_SERVER_ERROR.into_response()
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_browser_may_have_been_made_to_ask_is_told_from_the_rest() {
+        let asks = |name: &str, value: &str| {
+            let request = Request::get("/cache/stats").header(name, value);
+            may_be_of_a_page(&request.body(axum::body::Body::empty()).unwrap())
+        };
+        for host in
+            ["127.0.0.1:9090", "10.0.0.7", "[::1]:9090", "[fe80::1]", "localhost:9090", "localhost", "lazaret:9090"]
+        {
+            assert!(!asks("host", host), "{host}");
+        }
+        for host in
+            ["evil.test:9090", "evil.test", "localhost.", "127.0.0.1.evil.test", "1.2.3", "", "a b", "[::1", "\u{e9}"]
+        {
+            assert!(asks("host", host), "{host}");
+        }
+        assert!(asks("origin", "null") && asks("sec-fetch-site", "same-origin") && asks("sec-fetch-site", "none"));
+        assert!(!asks("accept", "*/*"), "who names nothing is no browser");
+        let absolute = Request::get("http://evil.test/cache/stats").body(axum::body::Body::empty()).unwrap();
+        assert!(may_be_of_a_page(&absolute));
     }
 }

@@ -1,5 +1,7 @@
 //! The command line.
 
+mod audit;
+mod cache;
 mod doctor;
 mod migrate;
 mod operators;
@@ -47,11 +49,17 @@ enum Command {
     /// Tell a running Lazaret of signatures that clamd's version does not show.
     #[command(subcommand)]
     Epoch(EpochCommand),
+    /// Ask a running Lazaret what it remembers of media, have it forget, and overrule engines.
+    #[command(subcommand)]
+    Cache(cache::Command),
     /// Have a running Lazaret read its request secrets and its certificate again.
     Reload(ConfigArgs),
     /// Manage the secrets that encrypted request bodies are opened with.
     #[command(subcommand)]
     Secret(secret::Command),
+    /// Find who stands behind a pseudonym of the audit records.
+    #[command(subcommand)]
+    Audit(audit::Command),
     /// Take over from a Matrix Content Scanner.
     #[command(subcommand)]
     Migrate(migrate::Command),
@@ -89,10 +97,12 @@ pub fn main() -> ExitCode {
         Command::Epoch(EpochCommand::Bump(config)) => {
             config.load().map_err(Into::into).and_then(|config| operators::post(&config, "/epoch/bump"))
         }
+        Command::Cache(command) => cache::run(&command),
         Command::Reload(config) => {
             config.load().map_err(Into::into).and_then(|config| operators::post(&config, "/reload"))
         }
         Command::Secret(command) => secret::run(&command),
+        Command::Audit(command) => audit::run(&command),
         Command::Migrate(command) => migrate::run(&command),
     };
     outcome.unwrap_or_else(|error| {

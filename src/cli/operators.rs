@@ -1,31 +1,61 @@
-//! What is asked of a running Lazaret: `lazaret epoch bump`, `lazaret reload`.
+//! What is asked of a running Lazaret: `lazaret epoch bump`, `lazaret reload`, `lazaret cache`.
 
 use std::{net::SocketAddr, process::ExitCode, time::Duration};
 
 use anyhow::Context as _;
-use http::Request;
-use http_body_util::{BodyExt, Empty, Limited};
+use http::{Method, Request};
+use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Bytes;
 use hyper_util::{client::legacy::Client, rt::TokioExecutor};
 use tokio::time::timeout;
 
 use crate::config::Config;
 
-/// The operators' side does nothing that takes long.
+/// The operators' side does little that takes long.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
-/// More than any answer of the operators' side.
-const MAX_ANSWER: usize = 64 * 1024;
+/// But for going through all that is remembered.
+const PATIENCE: Duration = Duration::from_hours(1);
+
+/// More than any answer of the operators' side: the longest are some thousand overrides.
+const MAX_ANSWER: usize = 16 * 1024 * 1024;
+
+/// What is asked.
+pub(super) struct Question {
+    method: Method,
+    path: String,
+    body: String,
+    timeout: Duration,
+}
+
+impl Question {
+    pub(super) fn new(method: Method, path: impl Into<String>) -> Self {
+        Self { method, path: path.into(), body: String::new(), timeout: TIMEOUT }
+    }
+
+    pub(super) fn with(self, body: &serde_json::Value) -> Self {
+        Self { body: body.to_string(), ..self }
+    }
+
+    pub(super) fn patiently(self) -> Self {
+        Self { timeout: PATIENCE, ..self }
+    }
+}
 
 /// Asks the operators' side of the running process for `path`, and prints what it says.
 pub(super) fn post(config: &Config, path: &str) -> anyhow::Result<ExitCode> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let admin = reachable(config.admin.listen);
-    let asked = runtime.block_on(async { timeout(TIMEOUT, send(admin, path)).await });
-    let unreachable = || format!("Lazaret's operators' side at {admin} cannot be asked; is it running?");
-    let (succeeded, text) = asked.map_err(anyhow::Error::from).flatten().with_context(unreachable)?;
+    let (succeeded, text) = ask(config, Question::new(Method::POST, path))?;
     print!("{text}");
     Ok(if succeeded { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Asks the operators' side of the running process. Gives what it says, and whether it did what was asked.
+pub(super) fn ask(config: &Config, question: Question) -> anyhow::Result<(bool, String)> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let admin = reachable(config.admin.listen);
+    let asked = runtime.block_on(async { timeout(question.timeout, send(admin, question)).await });
+    let unreachable = || format!("Lazaret's operators' side at {admin} cannot be asked; is it running?");
+    asked.map_err(anyhow::Error::from).flatten().with_context(unreachable)
 }
 
 /// An address to connect to, where the configuration may say "any".
@@ -37,10 +67,11 @@ fn reachable(listen: SocketAddr) -> SocketAddr {
     address
 }
 
-async fn send(admin: SocketAddr, path: &str) -> anyhow::Result<(bool, String)> {
+async fn send(admin: SocketAddr, question: Question) -> anyhow::Result<(bool, String)> {
+    let Question { method, path, body, .. } = question;
     let client = Client::builder(TokioExecutor::new()).build_http();
-    let request = Request::post(format!("http://{admin}{path}")).body(Empty::<Bytes>::new())?;
-    let answer = client.request(request).await?;
+    let request = Request::builder().method(method).uri(format!("http://{admin}{path}"));
+    let answer = client.request(request.body(Full::new(Bytes::from(body)))?).await?;
     let succeeded = answer.status().is_success();
     let body = Limited::new(answer.into_body(), MAX_ANSWER).collect().await.map_err(anyhow::Error::from_boxed)?;
     Ok((succeeded, String::from_utf8_lossy(&body.to_bytes()).into_owned()))

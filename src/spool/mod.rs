@@ -111,6 +111,11 @@ impl Spooler {
         self.memory.open()
     }
 
+    /// Bytes that may be held in memory and on disk.
+    pub fn room(&self) -> (u64, u64) {
+        (self.memory.total(), self.disk.total())
+    }
+
     /// A few bytes on disk, outside any budget: specimens.
     pub fn specimen_on_disk(&self, bytes: &[u8]) -> io::Result<Spool> {
         let mut file = tempfile::tempfile_in(&self.dir)?;
@@ -210,6 +215,11 @@ impl Spool {
     /// True if the body has no bytes.
     pub fn is_empty(&self) -> bool {
         self.len == 0
+    }
+
+    /// True if it takes room on disk rather than in memory.
+    pub fn is_on_disk(&self) -> bool {
+        matches!(self.place, Place::Disk(_))
     }
 
     /// SHA-256 of all bytes.
