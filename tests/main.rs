@@ -33,6 +33,7 @@ mod passthrough;
 mod redirect;
 mod scripted_clamd;
 mod shutdown;
+mod store;
 mod tls;
 mod upload;
 mod weaknesses;

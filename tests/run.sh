@@ -68,6 +68,13 @@ require_c_icap() {
     command -v c-icap >/dev/null || die "c-icap is still missing; run: apt-get install c-icap libc-icap-mod-virus-scan"
 }
 
+# Redis or Valkey is started by the tests, too. Debian 12 has no package of Valkey; where there is one, either will do.
+require_redis() {
+    command -v redis-server >/dev/null || command -v valkey-server >/dev/null || apt_install redis-server
+    command -v redis-server >/dev/null || command -v valkey-server >/dev/null ||
+        die "Redis is still missing; run: apt-get install redis-server"
+}
+
 # The front proxies, the browser and its driver are started by the tests, too. Node runs one of the clients, OpenSSL
 # says what it deciphers.
 require_peers() {
@@ -193,6 +200,7 @@ summary() {
 require_rust
 require_clamd
 require_c_icap
+require_redis
 if [[ $quick == no ]]; then
     require_venv "$VENV" "$REQUIREMENTS"
     require_mcs

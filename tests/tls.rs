@@ -209,7 +209,7 @@ async fn check(certificate: &str, key: &str) -> (bool, String) {
     let file = dir.path().join("lazaret.yaml");
     let text = format!(
         "homeserver: {{url: 'http://127.0.0.1:1'}}\npolicy: {{dir: '{0}/policies'}}\n\
-         crypto: {{request_secret_path: '{0}/secret'}}\n{1}\n",
+         crypto: {{request_secret_path: '{0}/secret'}}\ncache: {{store: memory}}\n{1}\n",
         dir.path().display(),
         section(dir.path(), "20ms")
     );

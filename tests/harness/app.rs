@@ -2,6 +2,7 @@
 
 use std::{fmt::Write as _, net::SocketAddr};
 
+use tempfile::TempDir;
 use tokio::{sync::mpsc, task::JoinHandle};
 
 use super::{Answer, Clamd, Client, Homeserver, ScriptedClamd, eventually};
@@ -20,6 +21,7 @@ pub struct AppBuilder {
     /// Further settings of `crypto`, as YAML.
     crypto: String,
     sections: String,
+    dir: Option<TempDir>,
     wait_until_ready: bool,
 }
 
@@ -39,6 +41,7 @@ impl AppBuilder {
             policy: String::new(),
             crypto: String::new(),
             sections: String::new(),
+            dir: None,
             wait_until_ready: true,
         }
     }
@@ -109,6 +112,12 @@ impl AppBuilder {
         self
     }
 
+    /// Keeps its files where another application had its own.
+    pub fn within(mut self, dir: TempDir) -> Self {
+        self.dir = Some(dir);
+        self
+    }
+
     /// Does not wait for the canaries to pass.
     pub fn without_waiting(mut self) -> Self {
         self.wait_until_ready = false;
@@ -123,9 +132,10 @@ impl AppBuilder {
             "" => String::new(),
             url => format!("homeserver: {{url: '{url}'{}}}", self.homeserver_settings),
         };
+        let cache = if self.sections.contains("cache:") { "" } else { "cache: {store: memory}\n" };
         let hurry: Vec<String> = unset.map(|(key, value)| format!(", {key}: {value}")).collect();
         format!(
-            "listen: {listen}\nadmin: {{listen: '{admin}'}}\n{}\n\
+            "listen: {listen}\nadmin: {{listen: '{admin}'}}\n{cache}{}\n\
              clamd: {{backends: [{}]{}{}}}\n\
              crypto: {{request_secret_path: '{dir}/secret'{}}}\npolicy: {{dir: '{dir}/policies'{}}}\n{}",
             homeserver,
@@ -137,7 +147,11 @@ impl AppBuilder {
             if self.sections.contains("spool:") {
                 self.sections.replace("DIR", &dir.display().to_string())
             } else {
-                format!("spool: {{dir: '{}/spool'}}\n{}", dir.display(), self.sections)
+                format!(
+                    "spool: {{dir: '{}/spool'}}\n{}",
+                    dir.display(),
+                    self.sections.replace("DIR", &dir.display().to_string())
+                )
             },
             dir = dir.display(),
         )
@@ -154,8 +168,8 @@ impl AppBuilder {
     }
 
     /// Starts it if it will, and waits for nothing.
-    pub async fn try_start(self) -> anyhow::Result<App> {
-        let dir = tempfile::tempdir().unwrap();
+    pub async fn try_start(mut self) -> anyhow::Result<App> {
+        let dir = self.dir.take().unwrap_or_else(|| tempfile::tempdir().unwrap());
         let file = dir.path().join("lazaret.yaml");
         std::fs::write(&file, self.yaml(dir.path(), "127.0.0.1:0", "127.0.0.1:0")).unwrap();
         let config = lazaret::config::load(Some(&file), []).unwrap_or_else(|error| panic!("{error}"));
@@ -187,7 +201,7 @@ pub struct App {
     /// Where its public side listens.
     pub public: SocketAddr,
     /// Where it keeps its files.
-    pub dir: tempfile::TempDir,
+    pub dir: TempDir,
     stop: mpsc::Sender<()>,
     running: JoinHandle<bool>,
 }
@@ -236,6 +250,13 @@ impl App {
     /// Asks it to stop; a second time, to stop at once.
     pub async fn stop(&self) {
         self.stop.send(()).await.unwrap();
+    }
+
+    /// Stops it, and gives back where it kept its files.
+    pub async fn left(self) -> TempDir {
+        self.stop().await;
+        assert!(self.running.await.unwrap(), "nothing was cut off");
+        self.dir
     }
 
     /// Waits for its end; true if nothing was cut off.

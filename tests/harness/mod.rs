@@ -13,6 +13,7 @@ mod frames;
 mod homeserver;
 mod payloads;
 mod program;
+mod redis;
 mod scanner;
 mod scripted;
 mod specimens;
@@ -35,6 +36,7 @@ pub use self::{
         with_file, with_member,
     },
     program::Program,
+    redis::{RedisCluster, RedisServer, Sentinel},
     scanner::{CLEAN, DOWNLOAD_ENCRYPTED, INFECTED, MALFORMED, SCAN_ENCRYPTED, path, scans},
     scripted::{Ask, Script, ScriptedClamd, Specimen, Step},
     specimens::{PNG, Sealed, eicar, encrypted_zip, gzip, marker, nested_gzip, seal, seal_from},

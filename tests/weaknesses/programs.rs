@@ -97,7 +97,7 @@ async fn w15_a_file_is_open_to_nobody_else_while_it_is_scanned() {
     assert!(!file.to_string_lossy().contains("hs.test") && file.ends_with("medium"), "{}", file.display());
     let_go(&program, 0);
     assert_eq!(answer(asking).await.text(), CLEAN);
-    assert!(!file.exists() && !file.parent().unwrap().exists());
+    eventually("it is gone", async || !file.exists() && !file.parent().unwrap().exists()).await;
 }
 
 /// However a run ends, and if it cannot begin.

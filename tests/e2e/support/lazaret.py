@@ -55,7 +55,7 @@ class Lazaret(Service):
             "admin": {"listen": f"127.0.0.1:{admin}"},
             "homeserver": {"url": synapse.url},
             "clamd": {"backends": [{"address": f"unix:{clamd.socket}"}]},
-            "cache": {"store": "memory"},
+            "cache": {"path": f"{directory}/verdicts", "secret_path": f"{directory}/cache_secret"},
             "crypto": {"request_secret_path": f"{directory}/request_secret"},
             "spool": {"dir": f"{directory}/spool"},
         }
