@@ -196,7 +196,7 @@ listen: ${edge#http://}
 admin: {listen: ${admin#http://}}
 homeserver: {url: "$homeserver"}
 clamd: {backends: [{address: "unix:$work/clamd/clamd.sock"}]}
-cache: {store: memory}
+cache: {path: $work/verdicts, secret_path: $work/cache_secret}
 crypto: {request_secret_path: $work/request_secret}
 spool: {dir: $work/spool}
 EOF
