@@ -9,23 +9,12 @@ use futures_util::{
     FutureExt,
     future::{BoxFuture, Shared},
 };
-use redis::{
-    Cmd, ErrorKind, Pipeline, RedisError, RedisFuture, RedisResult, ServerErrorKind, Value,
-    aio::{ConnectionLike, MultiplexedConnection},
-    cluster_async::ClusterConnection,
-};
+use redis::{ErrorKind, RedisError, RedisResult, ServerErrorKind};
 
-use super::{marker::Marker, servers::Servers};
+use super::{connection::Connection, marker::Marker, servers::Servers};
 use crate::cache::{config::RedisConfig, store::StoreError};
 
 type Attempt = Shared<BoxFuture<'static, Result<Connection, StoreError>>>;
-
-/// A connection that many use at a time.
-#[derive(Clone)]
-pub(super) enum Connection {
-    One(MultiplexedConnection),
-    Cluster(ClusterConnection),
-}
 
 /// A connection is made when it is needed, by a task of its own: who has no time left lets go of it, and the next one finds it.
 pub(super) struct Link {
@@ -116,33 +105,5 @@ fn reason(error: &RedisError) -> StoreError {
     match error.is_timeout() {
         true => StoreError::Late,
         false => StoreError::Failed(error.to_string()),
-    }
-}
-
-impl ConnectionLike for Connection {
-    fn req_packed_command<'a>(&'a mut self, cmd: &'a Cmd) -> RedisFuture<'a, Value> {
-        match self {
-            Self::One(one) => one.req_packed_command(cmd),
-            Self::Cluster(cluster) => cluster.req_packed_command(cmd),
-        }
-    }
-
-    fn req_packed_commands<'a>(
-        &'a mut self,
-        pipeline: &'a Pipeline,
-        offset: usize,
-        count: usize,
-    ) -> RedisFuture<'a, Vec<Value>> {
-        match self {
-            Self::One(one) => one.req_packed_commands(pipeline, offset, count),
-            Self::Cluster(cluster) => cluster.req_packed_commands(pipeline, offset, count),
-        }
-    }
-
-    fn get_db(&self) -> i64 {
-        match self {
-            Self::One(one) => one.get_db(),
-            Self::Cluster(cluster) => cluster.get_db(),
-        }
     }
 }

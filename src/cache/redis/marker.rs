@@ -11,7 +11,7 @@ use std::{
 
 use redis::RedisResult;
 
-use super::link::Connection;
+use super::connection::Connection;
 use crate::cache::{
     codec::{Codec, CodecError},
     entry::Entry,

@@ -9,6 +9,7 @@
 //! Nothing else is touched, so that servers can have other uses, too. Each command and each script uses one key, as clusters want
 //! it. What is in the store may be lost at any time, or be the work of others: what cannot be read is not there.
 
+mod connection;
 mod leases;
 mod link;
 mod marker;

@@ -7,7 +7,7 @@ use redis::{
     from_redis_value,
 };
 
-use super::{LONGEST, RedisStore, link::Connection};
+use super::{LONGEST, RedisStore, connection::Connection};
 use crate::cache::{
     codec,
     entry::Entry,

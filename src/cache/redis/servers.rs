@@ -15,7 +15,7 @@ use redis::{
 };
 use zeroize::Zeroizing;
 
-use super::link::Connection;
+use super::connection::Connection;
 use crate::{
     cache::config::{RedisConfig, RedisMode},
     trust,
