@@ -65,9 +65,14 @@ fn instream(bytes: &[u8]) -> Vec<u8> {
     [b"zINSTREAM\0", &len[..], bytes, end].concat()
 }
 
-/// Figures and the number of a descriptor differ between two clamds in the same state.
+/// Figures, the number of a descriptor and that of commands under way differ between two clamds in the same state.
 fn form(said: &str) -> String {
-    said.replace(|c: char| c.is_ascii_digit(), "#").replace("fd[##]", "fd[#]")
+    let under_way = "\tSTATS #.###### \n";
+    let mut form = said.replace(|c: char| c.is_ascii_digit(), "#").replace("fd[##]", "fd[#]");
+    while form.contains(&under_way.repeat(2)) {
+        form = form.replace(&under_way.repeat(2), under_way);
+    }
+    form
 }
 
 /// A real one, and one that was told the version and the signature of it.

@@ -39,7 +39,7 @@ async fn get(node: &Binary) -> crate::harness::Answer {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_processes_that_are_asked_for_the_same_at_once_scan_it_once() {
     let (homeserver, clamd, redis) = (Homeserver::start().await, Clamd::start().await, RedisServer::start().await);
-    let settings = AppBuilder::new(&homeserver).clamd(&clamd).with(&redis.section(""));
+    let settings = AppBuilder::new(&homeserver).clamd(&clamd).with(&redis.patient_section());
     let nodes = [(); 2].map(|()| Binary::new(&settings));
     let _running = [nodes[0].serve(Stdio::null()).await, nodes[1].serve(Stdio::null()).await];
     let file = vec![7; 5 << 20];
