@@ -1,70 +1,99 @@
-//! What leading bytes tell. Never fails: unknown is a fact.
+//! What the bytes of a medium tell: its type and kind, and what is odd about it. Never fails but where the bytes cannot be read:
+//! unknown is a fact.
+//!
+//! Three windows are looked at, at the beginning, in the middle and at the end (`windows`), and the type is told from the first
+//! ([`told`]) by two libraries that know signatures (`voices`) and by our own eyes for text, which has none (`text`). What
+//! needs more of the bytes (`active`, `end`, [`inside`]) has a bound of its own on what it reads. Whoever wants to be taken for
+//! something else can choose every byte: a type is what most readers would take the bytes for, never a promise.
+//!
+//! Whatever changes here so that other facts are found raises [`Sniff::CURRENT`] once for each release.
 
+mod active;
+mod end;
+mod entropy;
+pub mod inside;
 mod noise;
+mod polyglot;
+mod text;
+pub mod told;
+mod voices;
+mod windows;
 
-use std::sync::Arc;
+use std::{
+    io::{self, Read, Seek},
+    sync::Arc,
+};
 
-use infer::MatcherType;
+use self::{told::Told, windows::Windows};
+use crate::facts::{Facts, Group, Sniff};
 
-use crate::facts::Facts;
+/// Other types that are remembered of one medium.
+const MOST_TYPES: usize = 8;
 
-/// Bytes that [`examine`] wants to see.
-pub const HEAD: usize = 8 * 1024;
-
-/// Facts of a plaintext of `size` bytes that begins with `head`.
-pub fn examine(head: &[u8], size: u64) -> Facts {
-    let kind = infer::get(head);
-    let container = kind.is_some_and(|kind| is_container(kind.matcher_type()));
-    let opaque = kind.is_none() && noise::is_noise(head, size);
-    let detected_type = kind.map(|kind| kind.mime_type()).or_else(|| without_magic(head, size)).map(Arc::from);
-    Facts { size, detected_type, container, opaque }
-}
-
-/// The types of what begins in no particular way, under the names that libmagic has for them.
-fn without_magic(head: &[u8], size: u64) -> Option<&'static str> {
-    match size {
-        0 => Some("application/x-empty"),
-        _ => noise::is_text(head, (head.len() as u64) < size).then_some("text/plain"),
+/// Facts of a plaintext of `size` bytes. Blocks; reads a bounded part of it. Errors are those of reading.
+pub fn examine<R: Read + Seek>(bytes: &mut R, size: u64) -> io::Result<Facts> {
+    let windows = Windows::open(bytes, size)?;
+    let mut told = told::tell(&windows.head, size);
+    told::deepen(&mut told, bytes, &windows)?;
+    let found = inside::look(bytes, size, &told)?;
+    if let Some(refined) = found.as_ref().and_then(|found| found.refined) {
+        told.refine(refined);
     }
+    let found = found.unwrap_or_default();
+    let kind = told.media_type.as_deref();
+    let opaque = kind.is_none() && noise::is_noise(&windows.head, size);
+    let trailing = match found.trailing {
+        Some(after) => Some(after),
+        None => end::trailing(bytes, &windows, kind)?,
+    };
+    let second = polyglot::second(bytes, &windows, &told, trailing)?;
+    let active = found.active || active::is_active(bytes, &windows, kind)?;
+    for name in &second {
+        told.mention(name);
+    }
+    told.other_types.truncate(MOST_TYPES);
+    Ok(Facts {
+        size,
+        container: is_container(&told) || found.inside.is_some(),
+        opaque,
+        entropy: entropy::of(windows.all()),
+        macros: found.macros,
+        active,
+        polyglot: !second.is_empty(),
+        trailing,
+        locked: found.locked,
+        inside: found.inside.map(Arc::new),
+        group: told.group,
+        detected_type: told.media_type,
+        other_types: told.other_types,
+        sniff: Sniff::CURRENT,
+    })
 }
 
-fn is_container(group: MatcherType) -> bool {
-    matches!(group, MatcherType::Archive | MatcherType::Book | MatcherType::Doc)
+/// Archives and packages, and documents that may be one inside.
+fn is_container(told: &Told) -> bool {
+    const FLAT: [&str; 3] = ["application/postscript", "application/x-mswrite", "image/vnd.djvu"];
+    const PACKAGES: [&str; 12] = [
+        "application/java-archive",
+        "application/vnd.adobe.air-application-installer-package+zip",
+        "application/vnd.android.aab",
+        "application/vnd.android.package-archive",
+        "application/vnd.debian.binary-package",
+        "application/vnd.ms-appx",
+        "application/vnd.ms-htmlhelp",
+        "application/vsix",
+        "application/x-google-chrome-extension",
+        "application/x-msi",
+        "application/x-rpm",
+        "application/x-xpinstall",
+    ];
+    let Some(name) = told.media_type.as_deref() else { return false };
+    match told.group {
+        Group::Archive => true,
+        Group::Document => !FLAT.contains(&name),
+        _ => PACKAGES.contains(&name),
+    }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn known_types_text_and_nothing_are_named_and_noise_is_unknown() {
-        assert_eq!(examine(b"\x89PNG\r\n\x1a\n....", 12).detected_type.as_deref(), Some("image/png"));
-        assert_eq!(examine(b"%PDF-1.7", 8).detected_type.as_deref(), Some("application/pdf"));
-        let noise = Facts { size: 4, detected_type: None, container: false, opaque: true };
-        assert_eq!(examine(&[0xd1, 0x57, 0x02, 0x9c], 4), noise);
-        assert_eq!(examine(b"", 0).detected_type.as_deref(), Some("application/x-empty"));
-        assert_eq!(examine("gruß".as_bytes(), 5).detected_type.as_deref(), Some("text/plain"));
-        assert_eq!(
-            examine(&"gruß".as_bytes()[..4], 5).detected_type.as_deref(),
-            Some("text/plain"),
-            "cut within a character"
-        );
-        assert_eq!(examine(b"\0text", 5).detected_type, None);
-    }
-
-    #[test]
-    fn archives_are_told_from_photos() {
-        assert!(examine(b"PK\x03\x04\x14\0\0\0\x08\0", 10).container);
-        assert!(examine(b"\x1f\x8b\x08\0\0\0\0\0", 8).container);
-        assert!(!examine(b"\x89PNG\r\n\x1a\n....", 12).container);
-    }
-
-    #[test]
-    fn what_is_known_or_readable_or_not_there_is_not_opaque() {
-        let noise: Vec<u8> = (0..=u8::MAX).collect();
-        assert!(examine(&noise, 256).opaque);
-        for bytes in [[b"\x89PNG\r\n\x1a\n", &noise[..]].concat(), b"to whom it may concern".to_vec(), Vec::new()] {
-            assert!(!examine(&bytes, bytes.len() as u64).opaque, "{}", bytes.escape_ascii());
-        }
-    }
-}
+mod tests;

@@ -30,6 +30,7 @@ use futures_util::{Stream, stream};
 use prometheus::{PullingGauge, Registry};
 use serde::Deserialize;
 use sha2::{Digest as _, Sha256};
+use tempfile::TempDir;
 use ulid::Ulid;
 
 pub use self::{
@@ -94,6 +95,11 @@ impl Spooler {
         let disk = gauge("lazaret_spool_disk_bytes", "Bytes of media held in unnamed files.", &self.disk)?;
         registry.register(Box::new(memory))?;
         registry.register(Box::new(disk))
+    }
+
+    /// A directory that is for us alone, for files that are no media. It goes with what is given.
+    pub fn scratch(&self) -> io::Result<TempDir> {
+        tempfile::Builder::new().prefix("scratch-").tempdir_in(&self.dir)
     }
 
     /// Starts a body of at most `max` bytes, `expected` to have so many.
@@ -303,17 +309,22 @@ impl Spool {
     /// As [`Spool::read_piece`], for callers on a blocking thread.
     pub fn read_piece_blocking(&self, at: u64) -> io::Result<BytesMut> {
         let left = usize::try_from(self.len.saturating_sub(at)).unwrap_or(READ_SIZE).min(READ_SIZE);
+        let mut piece = BytesMut::zeroed(left);
+        self.read_at_blocking(at, &mut piece)?;
+        Ok(piece)
+    }
+
+    /// Fills `piece` with the bytes at `at`, as far as there are any, and says how many.
+    pub fn read_at_blocking(&self, at: u64, piece: &mut [u8]) -> io::Result<usize> {
+        let left = usize::try_from(self.len.saturating_sub(at)).unwrap_or(usize::MAX).min(piece.len());
         match &self.place {
             Place::Heap(bytes) => {
                 let begin = bytes.len().min(usize::try_from(at).unwrap_or(usize::MAX));
-                Ok(BytesMut::from(&bytes[begin..begin + left]))
+                piece[..left].copy_from_slice(&bytes[begin..begin + left]);
             }
-            Place::Memory(file) | Place::Disk(file) => {
-                let mut piece = BytesMut::zeroed(left);
-                file.read_exact_at(&mut piece, at)?;
-                Ok(piece)
-            }
+            Place::Memory(file) | Place::Disk(file) => file.read_exact_at(&mut piece[..left], at)?,
         }
+        Ok(left)
     }
 }
 

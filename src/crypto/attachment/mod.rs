@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use aes::Aes256;
 use ctr::{
     Ctr128BE,
-    cipher::{KeyIvInit, StreamCipher},
+    cipher::{KeyIvInit, StreamCipher, StreamCipherSeek},
 };
 use serde::Deserialize;
 use subtle::ConstantTimeEq;
@@ -150,7 +150,14 @@ impl AttachmentKey {
 
     /// A decryptor at the start of the ciphertext.
     pub fn decryptor(&self) -> Decryptor {
-        Decryptor(Ctr128BE::new((&*self.key).into(), (&*self.iv).into()))
+        self.decryptor_at(0)
+    }
+
+    /// A decryptor at a place in the ciphertext.
+    pub fn decryptor_at(&self, at: u64) -> Decryptor {
+        let mut keystream = Ctr128BE::<Aes256>::new((&*self.key).into(), (&*self.iv).into());
+        keystream.seek(at);
+        Decryptor(keystream)
     }
 
     /// True if the counter begins at zero below a random half, as all clients have it begin today. Whoever may choose all

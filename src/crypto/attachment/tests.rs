@@ -167,3 +167,15 @@ proptest! {
         prop_assert_eq!(plain, oracle(&key, iv, &body));
     }
 }
+
+#[test]
+fn a_decryptor_at_a_place_gives_what_one_from_the_start_gives_there() {
+    let key = AttachmentKey::new([7; 32], [0xfe; 16], [0; 32]);
+    let mut whole = vec![0; 70_000];
+    key.decryptor().apply(&mut whole);
+    for at in [0, 1, 15, 16, 17, 255 * 16, 65_536, 69_999] {
+        let mut rest = vec![0; whole.len() - at];
+        key.decryptor_at(at as u64).apply(&mut rest);
+        assert!(rest == whole[at..], "at {at}");
+    }
+}

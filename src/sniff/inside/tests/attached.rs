@@ -1,0 +1,122 @@
+//! Files in messages and documents of OLE2, and archives of which only headers are read.
+
+use std::io::{Cursor, Write};
+
+use super::{super::types, found};
+use crate::facts::Group;
+
+fn compound(streams: &[(&str, &[u8])]) -> Vec<u8> {
+    let mut file = cfb::CompoundFile::create(Cursor::new(Vec::new())).unwrap();
+    for (path, content) in streams {
+        let folder = path.rsplit_once('/').map_or("/", |(folder, _)| folder);
+        if !folder.is_empty() {
+            file.create_storage_all(folder).unwrap();
+        }
+        file.create_stream(path).unwrap().write_all(content).unwrap();
+    }
+    file.into_inner().into_inner()
+}
+
+fn wide(text: &str) -> Vec<u8> {
+    text.encode_utf16().flat_map(u16::to_le_bytes).collect()
+}
+
+#[test]
+fn attachments_of_a_message_are_looked_at() {
+    let program = [&b"\x7fELF\x02\x01\x01"[..], &[0; 9000]].concat();
+    let found = found(&compound(&[
+        ("/__properties_version1.0", &[0; 32]),
+        ("/__attach_version1.0_#00000000/__substg1.0_37010102", &program),
+        ("/__attach_version1.0_#00000000/__substg1.0_3707001F", &wide("invoice.pdf.exe")),
+        ("/__attach_version1.0_#00000001/__substg1.0_37010102", b"text"),
+    ]));
+    assert_eq!(found.refined, Some(types::MSG));
+    let inside = found.inside.unwrap();
+    assert_eq!((inside.entries, inside.complete, inside.deceptive_names), (2, true, true));
+    assert_eq!(inside.groups, [Group::Text, Group::Executable].into());
+    assert!(inside.extensions.contains("exe"));
+}
+
+#[test]
+fn files_dropped_into_a_document_are_looked_at() {
+    let mut native = vec![0; 4];
+    native.extend(b"\x02\0a.bat\0C:\\a.bat\0\0\0\x03\0");
+    native.extend(9_u32.to_le_bytes());
+    native.extend(b"C:\\a.bat\0");
+    native.extend(4_u32.to_le_bytes());
+    native.extend(b"\x7fELF\0\0\0\0");
+    let found = found(&compound(&[("/WordDocument", &[0; 5000]), ("/ObjectPool/_1/\u{1}Ole10Native", &native)]));
+    let inside = found.inside.unwrap();
+    assert_eq!((found.refined, inside.entries, inside.complete), (Some(types::DOC), 1, true));
+    assert!(inside.extensions.contains("bat"));
+}
+
+#[test]
+fn passwords_and_macros_of_binary_documents_are_seen() {
+    let word = |flags: u16| [&[0; 10][..], &flags.to_le_bytes(), &[0; 5000]].concat();
+    let sheet = |record: &[u8]| [b"\x09\x08\x02\0\0\x06", record, b"\x0a\0\0\0", &[0; 5000]].concat();
+    for (streams, locked, macros) in [
+        (("/WordDocument", word(0)), false, false),
+        (("/WordDocument", word(0x100)), true, false),
+        (("/Workbook", sheet(b"\x2f\0\x02\0\x01\0")), true, false),
+        (("/Workbook", sheet(b"\x85\0\x08\0\0\0\0\0\0\x01\0\0")), false, true),
+        (("/Workbook", sheet(b"\x85\0\x08\0\0\0\0\0\0\0\0\0")), false, false),
+        (("/Current User", [&[0; 12][..], b"\xdf\xc4\xd1\xf3", &[0; 20]].concat()), true, false),
+        (("/Macros/VBA/dir", b"x".to_vec()), false, true),
+        (("/EncryptedPackage", vec![7; 5000]), true, false),
+    ] {
+        let found = found(&compound(&[(streams.0, &streams.1)]));
+        assert_eq!((found.locked, found.macros), (locked, macros), "{}", streams.0);
+    }
+}
+
+#[test]
+fn names_in_cabinets_are_read() {
+    let mut bytes = b"MSCF\0\0\0\0".to_vec();
+    bytes.extend([0; 8]);
+    bytes.extend(36_u32.to_le_bytes());
+    bytes.extend([0, 0, 0, 0, 3, 1, 0, 0, 2, 0, 0, 0, 0, 0, 0, 0]);
+    for name in ["a.exe", "sub\\b.txt"] {
+        bytes.extend(100_u32.to_le_bytes());
+        bytes.extend([0; 12]);
+        bytes.extend(name.as_bytes());
+        bytes.push(0);
+    }
+    let inside = found(&bytes).inside.unwrap();
+    assert_eq!((inside.entries, inside.expanded, inside.complete, inside.deceptive_names), (2, 200, false, false));
+    assert!(inside.extensions.contains("exe") && inside.extensions.contains("txt"));
+}
+
+#[test]
+fn names_and_passwords_in_new_rar_archives_are_read() {
+    let file = |name: &str, extra: &[u8]| {
+        let flags = u8::from(!extra.is_empty());
+        let mut fields = vec![2, flags];
+        if flags == 1 {
+            fields.push(u8::try_from(extra.len()).unwrap());
+        }
+        // File flags, size, attributes, method, system, name.
+        fields.extend([0, 100, 0, 0, 0, u8::try_from(name.len()).unwrap()]);
+        fields.extend(name.as_bytes());
+        fields.extend(extra);
+        [&[0; 4][..], &[u8::try_from(fields.len()).unwrap()], &fields].concat()
+    };
+    let archive = |blocks: &[Vec<u8>]| [b"Rar!\x1a\x07\x01\0".to_vec(), blocks.concat()].concat();
+    let plain = found(&archive(&[file("a.exe", b""), file("b.txt", b"")])).inside.unwrap();
+    assert_eq!((plain.entries, plain.encrypted, plain.expanded), (2, 0, 200));
+    assert!(plain.extensions.contains("exe"));
+    let locked = found(&archive(&[file("a.txt", &[2, 1, 0])])).inside.unwrap();
+    assert_eq!((locked.entries, locked.encrypted), (1, 1));
+    for (extra, encrypted) in [
+        (&[3, 2, 0, 0, 2, 1, 0][..], 1),
+        (&[1, 5, 1, 5, 2, 1, 0], 1),
+        (&[3, 2, 1, 1, 2, 3, 1], 0),
+        (&[1, 5].repeat(40), 1),
+        (&[9, 5, 1, 0], 0),
+    ] {
+        let inside = found(&archive(&[file("a.txt", extra)])).inside.unwrap();
+        assert_eq!((inside.entries, inside.encrypted), (1, encrypted), "{extra:?}");
+    }
+    let unnamed = found(&archive(&[vec![0, 0, 0, 0, 3, 4, 0, 0]])).inside.unwrap();
+    assert_eq!((unnamed.entries, unnamed.encrypted), (1, 1));
+}

@@ -1,0 +1,53 @@
+//! What is attached to PDFs, and what hides it.
+
+use std::io::Write;
+
+use flate2::{Compression, write::ZlibEncoder};
+
+use super::{counted, found};
+use crate::facts::Group;
+
+const HEADER: &[u8] = b"%PDF-1.7\n";
+
+/// A stream of objects.
+fn objects(text: &[u8]) -> Vec<u8> {
+    let mut encoder = ZlibEncoder::new(Vec::new(), Compression::default());
+    encoder.write_all(text).unwrap();
+    [b"1 0 obj\n<</Type/ObjStm/N 1>>\nstream\r\n", &encoder.finish().unwrap()[..], b"\nendstream\n"].concat()
+}
+
+#[test]
+fn what_is_attached_is_seen_whatever_names_it() {
+    for text in ["/EF<</F 3 0 R>>", "/Names<</EmbeddedFiles 3 0 R>>", "/Subtype/FileAttachment", "/Subtype /RichMedia"]
+    {
+        for body in [text.as_bytes().to_vec(), objects(text.as_bytes())] {
+            let inside = found(&[HEADER, &body].concat()).inside.unwrap();
+            assert_eq!((inside.entries, inside.complete), (1, false), "{text}");
+        }
+    }
+}
+
+#[test]
+fn what_is_put_in_front_hides_nothing() {
+    let script = objects(b"<</S/JavaScript/JS 3 0 R>>");
+    let padding = b"2 0 obj\n<</Padding 1>>\nendobj\n".repeat(1 << 18);
+    let far = found(&[HEADER, &padding, &script, &padding].concat());
+    assert!(far.active && far.inside.is_none());
+    let late = found(&[HEADER, &objects(b"").repeat(500), &script].concat());
+    assert!(late.active && late.inside.is_none());
+}
+
+#[test]
+fn what_is_not_searched_is_told() {
+    let long = vec![b'\n'; 33 << 20];
+    let many = objects(b"").repeat(3000);
+    let large = objects(&vec![b'\n'; 2 << 20]);
+    let damaged = b"/ObjStm>>stream\nno such thing".to_vec();
+    for (name, body) in [("long", long), ("many", many), ("large", large), ("damaged", damaged)] {
+        let (found, read) = counted(&[HEADER, &body].concat());
+        let inside = found.unwrap().inside.unwrap();
+        assert_eq!((inside.entries, inside.complete, inside.depth), (0, false, 1), "{name}");
+        assert_eq!(inside.groups, [Group::Unknown].into(), "{name}");
+        assert!(read < 64 << 20, "{name}: {read}");
+    }
+}
