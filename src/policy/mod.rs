@@ -1,112 +1,79 @@
 //! What to do with a medium, given its facts and its verdict: pure, and asked anew on every hit, so that a changed policy
 //! acts at once.
 //!
-//! Rule files are not read yet. The policy is the one to start from: what is clean passes if its type may, all else is
-//! refused.
+//! ```text
+//! rule files ─► load ─► RuleSet ─┐
+//! facts, verdict, request ─► Sheet ─► decide ─► Decided
+//! ```
+//!
+//! * [`fact`] has the names under which rules know things, and [`condition`] what can be asked of them.
+//! * [`rule`] is what rule files say, once they are read and checked.
+//! * [`InForce`] holds the policy that decides, and [`Tally`] counts what it decided.
+//! * How rules, exceptions and defaults make a decision is written down at `decide`; [`explain`] tells it of one case, and
+//!   [`case`] holds it against what is expected.
 
+mod ahead;
+pub mod case;
+pub mod condition;
+mod config;
+mod decide;
+mod decision;
+pub mod explain;
+pub mod fact;
+pub mod files;
+mod hash;
+mod in_force;
+pub mod load;
+mod named;
+mod names;
+pub mod rule;
+mod state;
+mod tally;
 mod types;
 
-use std::{io, path::PathBuf, sync::Arc};
-
-use serde::Deserialize;
-
-use self::types::Types;
-pub(crate) use self::types::told;
-
-use crate::{
-    facts::Facts,
-    verdict::{Effect, Heuristics, Verdict},
+use std::{
+    collections::BTreeSet,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::SystemTime,
 };
 
-/// `policy` section of the configuration.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Config {
-    /// Directory of rule files. The shipped default policy applies if it does not exist.
-    pub dir: PathBuf,
-    /// What becomes of ciphertext that is asked for without its key.
-    pub opaque_media: OpaqueMedia,
-    /// The only types that may pass, if there are any. A type is compared with the one that is told by the bytes themselves,
-    /// whatever anyone calls them. Ciphertext without its key has no type: `opaque_media` says what becomes of it on the
-    /// homeserver's own routes.
-    pub allowed_mimetypes: Vec<String>,
-    /// Types that may not pass. Only one of the two lists can be set.
-    pub blocked_mimetypes: Vec<String>,
-}
-
-impl Config {
-    /// What cannot be meant.
-    pub fn problems(&self) -> Vec<String> {
-        let unknown = self.blocked_mimetypes.iter().filter(|name| told(name).is_none());
-        let mut problems: Vec<String> = unknown
-            .map(|name| {
-                format!("policy.blocked_mimetypes: nothing is ever told to be `{name}`, so this blocks nothing")
-            })
-            .collect();
-        if !(self.allowed_mimetypes.is_empty() || self.blocked_mimetypes.is_empty()) {
-            let both =
-                "policy.allowed_mimetypes and policy.blocked_mimetypes are both set; what is not allowed is blocked";
-            problems.push(both.to_owned());
-        }
-        problems
-    }
-
-    /// What works but probably not as meant.
-    pub fn warnings(&self) -> impl Iterator<Item = String> {
-        let unknown = self.allowed_mimetypes.iter().filter(|name| told(name).is_none());
-        unknown.map(|name| {
-            format!("policy.allowed_mimetypes: nothing is ever told to be `{name}`, so this allows nothing")
-        })
-    }
-}
-
-/// `policy.opaque_media` of the configuration: what becomes of media that look like noise on routes where no key is
-/// given. An engine finds nothing in ciphertext, so its verdict there means nothing.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum OpaqueMedia {
-    /// Let it pass, and count it. Clients that decrypt what they fetch here are protected by nothing but themselves.
-    #[default]
-    Allow,
-    /// Refuse it: encrypted media is had through the scanner's routes, or not at all. Uploads stay open. Other homeservers
-    /// are refused as well, and their users have no scanner of ours: encrypted media stays at home.
-    Deny,
-    /// Refuse it until someone had it scanned with a key that opened it to something recognisable and clean, and for as
-    /// long as no key opened it to anything else.
-    ///
-    /// This keeps an attachment from being fetched past a scanner that knows it to be infected, and has every attachment
-    /// scanned by someone first. It does **not** prove that the next reader will see what was scanned: the hash of an
-    /// attachment covers neither key nor counter, so whoever made the ciphertext can have a harmless plaintext scanned
-    /// and send another key to the victim. And a key that opens ciphertext to the first bytes of a known format can be
-    /// found by trying some thousands to billions. Only the scanner's routes judge what the reader will see. A
-    /// plaintext that looks like noise itself, or a counter that does not begin at zero as with some old clients, opens
-    /// nothing: such ciphertext stays refused here. And whoever made a ciphertext can close it for all, by a key that opens
-    /// it to something infected. Other homeservers are held to the same.
-    RequireScanned,
-}
-
-impl Default for Config {
-    fn default() -> Self {
-        Self {
-            dir: "/etc/lazaret/policies".into(),
-            opaque_media: OpaqueMedia::default(),
-            allowed_mimetypes: Vec::new(),
-            blocked_mimetypes: Vec::new(),
-        }
-    }
-}
+pub(crate) use self::types::told;
+use self::types::{is_ever_told, told_as};
+use self::{
+    case::{Examine, Outcome},
+    fact::{Sheet, View},
+    load::{Fingerprint, Loaded, Problem, Problems},
+    rule::{Otherwise, RuleSet},
+    types::Types,
+};
+pub use self::{
+    config::{Config, OpaqueMedia},
+    decision::{By, Decided, Decision, Refusal, Shadow},
+    hash::{Hash, Naming},
+    in_force::{Ending, InForce, Standing},
+    named::NameTells,
+    state::State,
+    tally::{Example, Medium, ShadowReport, Tally},
+};
+use crate::{
+    facts::Direction,
+    verdict::{Effect, Heuristics},
+};
 
 /// Why the policy could not be had.
 #[derive(Debug, thiserror::Error)]
 pub enum PolicyError {
-    /// Someone wrote rules and expects them to act.
-    #[error(
-        "{0}: rule files are not supported in this version; move it away, or unset policy.dir, to run with the default policy"
-    )]
-    RuleFile(PathBuf),
-    /// The directory cannot be read.
-    #[error("cannot read policy.dir {0}")]
-    Read(PathBuf, #[source] io::Error),
+    /// Its files cannot be read, or say what cannot be meant.
+    #[error("the policy is not accepted:\n{0}")]
+    Problems(#[from] Problems),
+    /// It does not decide as its cases say.
+    #[error("the policy does not decide as its cases say:\n{}", lines(.0))]
+    Cases(Vec<Outcome>),
+}
+
+fn lines(outcomes: &[Outcome]) -> String {
+    outcomes.iter().map(Outcome::to_string).collect::<Vec<_>>().join("\n")
 }
 
 /// How a medium is asked for.
@@ -124,6 +91,13 @@ pub enum Access {
     Encoded,
 }
 
+impl Access {
+    /// True if ciphertext that is asked for in this way is judged as it is.
+    pub fn has_no_key(self) -> bool {
+        matches!(self, Self::Upload | Self::Keyless(_) | Self::Plain(_))
+    }
+}
+
 /// What those who had keys to a medium found in it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Openings {
@@ -135,190 +109,168 @@ pub enum Openings {
     Infected,
 }
 
-/// What to do with a medium.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Decision {
-    /// Let it pass.
-    Allow,
-    /// Refuse it.
-    Block(Refusal),
+/// The shipped policy that applies where there is no other, and its cases.
+const DEFAULT: (&str, &str) = ("policies/default.yaml", include_str!("../../policies/default.yaml"));
+const DEFAULT_CASES: (&str, &str) = ("policies/default.cases.yaml", include_str!("../../policies/default.cases.yaml"));
+
+/// Where a policy came from.
+#[derive(Clone, Debug, Default)]
+pub struct Origin {
+    /// What works in it, but is hardly meant so.
+    pub notes: Vec<Problem>,
+    /// What it is known by; `None` if it was read from nowhere.
+    pub fingerprint: Option<Fingerprint>,
+    /// The files that it was read from.
+    pub files: Vec<PathBuf>,
+    /// How many cases it was held against.
+    pub cases: usize,
+    /// True for the shipped default policy, where nobody wrote another.
+    pub is_shipped: bool,
 }
 
-/// Why a medium is refused.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Refusal {
-    /// An engine recognised something.
-    Infected,
-    /// It could not be looked at in full.
-    Incomplete,
-    /// It holds an encrypted container.
-    Opaque,
-    /// It is larger than can be scanned.
-    Oversize,
-    /// It is ciphertext that was not scanned with its key.
-    Unscanned,
-    /// Files of this type are not let through.
-    Type(Arc<str>),
-}
+/// What is told of it.
+const SHIPPED: &str =
+    "there is no policy here, so the shipped default policy is in force: what is clean passes; put your own here";
 
-/// The policy in force.
-#[derive(Debug)]
+/// What is told if there is none elsewhere. Someone meant that there is one: it may not have been mounted, or its name was mistyped.
+const MISSING: &str =
+    "there is no policy here; the shipped default policy is in force only where `policy.dir` is not set";
+
+/// What decides.
+#[derive(Clone, Debug)]
 pub struct Policy {
-    opaque_media: OpaqueMedia,
     types: Types,
+    rules: RuleSet,
+    origin: Origin,
 }
 
 impl Policy {
-    /// Loads the policy. A directory with rule files is an error, since rules that are silently ignored would let pass
-    /// what their author meant to stop.
-    pub fn load(config: &Config) -> Result<Self, PolicyError> {
-        let policy = Self { opaque_media: config.opaque_media, types: Types::of(config) };
-        let entries = match std::fs::read_dir(&config.dir) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(policy),
-            other => other.map_err(|error| PolicyError::Read(config.dir.clone(), error))?,
-        };
-        for entry in entries {
-            let path = entry.map_err(|error| PolicyError::Read(config.dir.clone(), error))?.path();
-            if path.extension().is_some_and(|extension| extension == "yaml" || extension == "yml") {
-                return Err(PolicyError::RuleFile(path));
-            }
-        }
-        Ok(policy)
+    /// Loads the policy at a time, and has it decide its cases. Digests in lists are named by `naming`; facts of samples in cases are found
+    /// out by `examine`.
+    pub fn load(config: &Config, naming: &Naming, examine: &Examine<'_>, now: SystemTime) -> Result<Self, PolicyError> {
+        Self::load_noting(config, (naming, examine), now, &mut BTreeSet::new())
     }
 
-    /// What an engine must name for the policy to mean what it says: whoever refuses the incomplete and the opaque relies
-    /// on being told of them.
+    /// The same; the files that it is made of are noted whatever comes of it.
+    pub fn load_noting(
+        config: &Config,
+        means: (&Naming, &Examine<'_>),
+        now: SystemTime,
+        files: &mut BTreeSet<PathBuf>,
+    ) -> Result<Self, PolicyError> {
+        Self::load_from(config, Path::new(config::USUAL), means, now, files)
+    }
+
+    fn load_from(
+        config: &Config,
+        usual: &Path,
+        (naming, examine): (&Naming, &Examine<'_>),
+        now: SystemTime,
+        files: &mut BTreeSet<PathBuf>,
+    ) -> Result<Self, PolicyError> {
+        let is_absent = load::is_absent(&config.dir);
+        let loaded = match (is_absent, config.dir == usual) {
+            (true, true) => load::read_texts(DEFAULT, DEFAULT_CASES, naming, now),
+            (true, false) => Err(Problems(vec![Problem::with(&config.dir, MISSING)])),
+            (false, _) => load::read_noting(&config.dir, naming, now, files),
+        };
+        Self::of(config, loaded?, is_absent, examine, now)
+    }
+
+    /// Of what was read, if it decides its cases as they say. `now` is the time of those that say none.
+    pub fn of(
+        config: &Config,
+        loaded: Loaded,
+        is_shipped: bool,
+        examine: &Examine<'_>,
+        now: SystemTime,
+    ) -> Result<Self, PolicyError> {
+        let Loaded { rules, cases, mut notes, fingerprint, files } = loaded;
+        notes.extend(is_shipped.then(|| Problem::with(&config.dir, SHIPPED)));
+        notes.extend(config.unheeded(&rules));
+        let origin = Origin { notes, fingerprint: Some(fingerprint), files, cases: cases.len(), is_shipped };
+        // Cases are of the rules alone, so that they come out in the same way wherever they are run.
+        let bare = Self::new(&Config::default(), rules.clone());
+        let outcomes = case::run(&bare, &cases, examine, now);
+        match outcomes.into_iter().filter(|outcome| !outcome.holds()).collect::<Vec<_>>() {
+            failed if failed.is_empty() => Ok(Self { origin, ..Self::new(config, rules) }),
+            failed => Err(PolicyError::Cases(failed)),
+        }
+    }
+
+    /// Of these rules, and what the configuration says besides.
+    pub fn new(config: &Config, mut rules: RuleSet) -> Self {
+        config.opaque_media.complete(&mut rules);
+        Self { types: Types::of(config), rules, origin: Origin::default() }
+    }
+
+    /// Where it came from.
+    pub fn origin(&self) -> &Origin {
+        &self.origin
+    }
+
+    /// What is said in rule files.
+    pub fn rules(&self) -> &RuleSet {
+        &self.rules
+    }
+
+    /// What an engine must name for the policy to mean what it says: whoever refuses the incomplete and the opaque anywhere, or
+    /// has rules about how media stand, relies on being told of them.
     pub fn relies_on(&self) -> Heuristics {
-        Heuristics { limits: true, encrypted: true, macros: false }
+        let asks = self.rules.rules.iter().any(|rule| rule.matcher.facts().any(|fact| fact.name == "state"));
+        let passes = |state| Direction::ALL.iter().all(|to| self.rules.defaults.of(state, *to) == Otherwise::Allow);
+        Heuristics {
+            limits: asks || !passes(State::Incomplete),
+            encrypted: asks || !passes(State::OpaqueContainer),
+            macros: false,
+        }
     }
 
     /// True if it makes a difference what keys opened a medium to.
     pub fn asks_for_openings(&self) -> bool {
-        self.opaque_media == OpaqueMedia::RequireScanned
+        let of_exceptions = self.rules.exceptions.iter().map(|exception| &exception.matcher);
+        let mut matchers = self.rules.rules.iter().map(|rule| &rule.matcher).chain(of_exceptions);
+        self.rules.defaults.ask_for_openings()
+            || matchers.any(|matcher| matcher.facts().any(|fact| fact.name == "opened"))
+    }
+
+    /// Engines that have to be heard besides those that always are, as far as that is known before any was asked.
+    pub fn engines_for(&self, view: &View<'_>) -> Option<Arc<[Arc<str>]>> {
+        self.rules.engines_for(&Sheet::Of(*view), view.now)
     }
 
     /// Decides. What the security team says counts in place of the verdict.
-    pub fn decide(&self, facts: &Facts, verdict: &Verdict, over: Option<Effect>, access: Access) -> Decision {
-        match (over, verdict) {
-            (Some(Effect::ForceInfected), _) => Decision::Block(Refusal::Infected),
-            (Some(Effect::ForceClean), _) | (None, Verdict::Clean(_)) => self.decide_clean(facts, access),
-            (None, Verdict::Infected { .. }) => Decision::Block(Refusal::Infected),
-            (None, Verdict::Incomplete { .. }) => Decision::Block(Refusal::Incomplete),
-            (None, Verdict::Opaque { .. }) => Decision::Block(Refusal::Opaque),
+    pub fn decide(&self, view: &View<'_>, over: Option<Effect>) -> Decided {
+        let state = match over {
+            None => view.state,
+            Some(Effect::ForceInfected) => return decision::overridden(),
+            Some(Effect::ForceClean) => view.forced_clean(),
+        };
+        let view = View { state, ..*view };
+        if view.access == Access::Encoded {
+            return self.rules.decide_by_state(&Sheet::Of(view), view.now, &mut |_| ());
         }
+        self.decide_on(&Sheet::Of(view), view.now)
     }
 
-    fn decide_clean(&self, facts: &Facts, access: Access) -> Decision {
-        match access {
-            Access::Keyless(openings) if facts.opaque => self.decide_opaque(openings),
-            Access::Plain(openings) if facts.opaque => match self.decide_opaque(openings) {
-                Decision::Allow => self.types.decide(facts),
-                refused @ Decision::Block(_) => refused,
-            },
-            Access::Upload if facts.opaque => Decision::Allow,
-            Access::Encoded => Decision::Allow,
-            _ => self.types.decide(facts),
-        }
+    /// Decides on what is known, whoever says so.
+    pub fn decide_on(&self, sheet: &Sheet<'_>, now: SystemTime) -> Decided {
+        self.held_against_types(sheet, self.rules.decide(sheet, now))
     }
 
-    fn decide_opaque(&self, openings: Openings) -> Decision {
-        match (self.opaque_media, openings) {
-            (OpaqueMedia::Allow, _) | (OpaqueMedia::RequireScanned, Openings::Clean) => Decision::Allow,
-            (OpaqueMedia::RequireScanned, Openings::Infected) => Decision::Block(Refusal::Infected),
-            (OpaqueMedia::Deny, _) | (OpaqueMedia::RequireScanned, Openings::Unknown) => {
-                Decision::Block(Refusal::Unscanned)
+    fn held_against_types(&self, sheet: &Sheet<'_>, decided: Decided) -> Decided {
+        let has_type = !sheet.is_ciphertext() || (sheet.direction() == Direction::Scan && !sheet.is_unsent());
+        match self.types.refusal(sheet.media_type().as_deref()) {
+            Some(refusal) if has_type && decided.decision == Decision::Allow => {
+                decided.unmoved_by_shadows().refused_by_types(refusal)
             }
+            Some(_) if has_type => decided.unmoved_by_shadows(),
+            _ => decided,
         }
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::verdict::Detection;
-
-    #[test]
-    fn only_clean_passes() {
-        let dir = tempfile::tempdir().unwrap();
-        let policy = Policy::load(&Config { dir: dir.path().join("absent"), ..Config::default() }).unwrap();
-        let facts = Facts { size: 1, detected_type: None, container: false, opaque: true };
-        let found = Detection("X".to_owned());
-        for (verdict, refusal) in [
-            (Verdict::Infected { detection: found.clone() }, Refusal::Infected),
-            (Verdict::Incomplete { why: found.clone() }, Refusal::Incomplete),
-            (Verdict::Opaque { why: found }, Refusal::Opaque),
-        ] {
-            for access in [Access::Upload, Access::Keyed, Access::Keyless(Openings::Clean)] {
-                assert_eq!(policy.decide(&facts, &verdict, None, access), Decision::Block(refusal.clone()));
-            }
-        }
-    }
-
-    #[test]
-    #[expect(clippy::disallowed_methods, reason = "what an engine would say of noise")]
-    fn ciphertext_without_a_key_is_decided_by_what_keys_opened_it_to() {
-        let allowed = || Decision::Allow;
-        let refused = || Decision::Block(Refusal::Unscanned);
-        let noise = Facts { size: 1, detected_type: None, container: false, opaque: true };
-        let clean = Verdict::Clean(crate::verdict::Clean::attest());
-        for (opaque_media, expected) in [
-            (OpaqueMedia::Allow, [allowed(), allowed(), allowed()]),
-            (OpaqueMedia::Deny, [refused(), refused(), refused()]),
-            (OpaqueMedia::RequireScanned, [refused(), allowed(), Decision::Block(Refusal::Infected)]),
-        ] {
-            let policy = Policy { opaque_media, types: Types::of(&Config::default()) };
-            let openings = [Openings::Unknown, Openings::Clean, Openings::Infected];
-            assert_eq!(
-                openings.map(|openings| policy.decide(&noise, &clean, None, Access::Keyless(openings))),
-                expected
-            );
-            for access in [Access::Upload, Access::Keyed] {
-                assert_eq!(policy.decide(&noise, &clean, None, access), allowed(), "{opaque_media:?} {access:?}");
-            }
-            let text = Facts { opaque: false, ..noise.clone() };
-            assert_eq!(policy.decide(&text, &clean, None, Access::Keyless(Openings::Unknown)), allowed());
-        }
-    }
-
-    #[test]
-    #[expect(clippy::disallowed_methods, reason = "what an engine would say")]
-    fn what_the_security_team_says_counts_in_place_of_the_verdict_and_in_place_of_nothing_else() {
-        let yaml = "{opaque_media: deny, blocked_mimetypes: [image/png]}";
-        let config: Config = serde_yaml::from_str(yaml).unwrap();
-        let policy = Policy { opaque_media: config.opaque_media, types: Types::of(&config) };
-        let facts = |opaque, kind: &str| Facts { size: 1, detected_type: Some(kind.into()), container: false, opaque };
-        let (text, image, noise) = (facts(false, "text/plain"), facts(false, "image/png"), facts(true, "text/plain"));
-        let found = Detection("X".to_owned());
-        let clean = Verdict::Clean(crate::verdict::Clean::attest());
-        let verdicts = [
-            clean.clone(),
-            Verdict::Infected { detection: found.clone() },
-            Verdict::Incomplete { why: found.clone() },
-            Verdict::Opaque { why: found },
-        ];
-        let openings = Openings::Unknown;
-        let all = [Access::Upload, Access::Keyed, Access::Keyless(openings), Access::Plain(openings), Access::Encoded];
-        for (verdict, access) in verdicts.iter().flat_map(|verdict| all.map(|access| (verdict, access))) {
-            for facts in [&text, &image, &noise] {
-                let decide = |over| policy.decide(facts, verdict, over, access);
-                assert_eq!(decide(Some(Effect::ForceInfected)), Decision::Block(Refusal::Infected));
-                let as_clean = policy.decide(facts, &clean, None, access);
-                assert_eq!(decide(Some(Effect::ForceClean)), as_clean, "{facts:?} {verdict:?} {access:?}");
-            }
-        }
-        let forced = |facts, access| policy.decide(facts, &verdicts[1], Some(Effect::ForceClean), access);
-        assert_eq!(forced(&text, Access::Keyless(openings)), Decision::Allow);
-        assert_eq!(forced(&noise, Access::Keyless(openings)), Decision::Block(Refusal::Unscanned));
-        assert_eq!(forced(&image, Access::Keyed), Decision::Block(Refusal::Type("image/png".into())));
-    }
-
-    #[test]
-    fn rule_files_are_not_ignored_in_silence() {
-        let dir = tempfile::tempdir().unwrap();
-        let config = Config { dir: dir.path().to_owned(), ..Config::default() };
-        assert!(Policy::load(&config).is_ok(), "an empty directory holds no rules");
-        std::fs::write(dir.path().join("strict.yaml"), "rules: []").unwrap();
-        let error = Policy::load(&config).unwrap_err().to_string();
-        assert!(error.contains("strict.yaml"), "{error}");
-    }
-}
+mod testing;
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,68 @@
+//! What is known in a case.
+
+use std::{sync::Arc, time::SystemTime};
+
+use super::Case;
+use crate::{
+    facts::{Declared, Direction, Facts, Group, Occasion},
+    policy::{
+        Access, State,
+        fact::{Given, Sheet, Value, View},
+    },
+};
+
+/// What follows from what a case gives, whatever the bytes are.
+const FOLLOWS: [&str; 5] = ["direction", "state", "declared.extension", "declared.double_extension", "declared.bidi"];
+
+/// What follows from what it gives, if that says what the bytes are.
+const FOLLOWS_OF_BYTES: [&str; 2] = ["mismatch", "extension_mismatch"];
+
+/// All that is known in a case: what it gives, and what follows from that and from its sample.
+pub(super) fn known(case: &Case, sample: Option<&Facts>, now: SystemTime) -> Given {
+    let given = Sheet::Given(case.given.clone());
+    let named = |name: &str| match case.given.values.get(name) {
+        Some(Value::Text(text)) => Some(Arc::clone(text)),
+        _ => None,
+    };
+    let word = |name: &str| match case.given.values.get(name) {
+        Some(Value::Word(word)) => Some(*word),
+        _ => None,
+    };
+    let direction = given.direction();
+    let occasion = Occasion {
+        direction,
+        route: route(direction),
+        server: named("media.server"),
+        media_id: named("media.id"),
+        is_local: (direction == Direction::Upload).then_some(true),
+        user: named("user"),
+        declared: Declared { media_type: named("declared.type"), name: named("declared.name") },
+    };
+    let group = word("group").and_then(|name| Group::ALL.into_iter().find(|group| group.name() == name));
+    let said = Facts { detected_type: named("type"), group: group.unwrap_or_default(), ..Facts::default() };
+    let access = match (direction, word("encrypted")) {
+        (_, Some("keyed")) => Access::Keyed,
+        (Direction::Upload, _) => Access::Upload,
+        _ => Access::Keyless(given.opened()),
+    };
+    let facts = Some(sample.unwrap_or(&said));
+    let size = facts.map(|facts| facts.size);
+    let view = View { occasion: &occasion, facts, size, record: None, state: State::Clean, access, name: None, now };
+    let mut follows = Sheet::Of(View { state: view.forced_clean(), ..view }).all();
+    if sample.is_none() {
+        let says_what = group.is_some() || said.detected_type.is_some();
+        let stays = |name: &str| FOLLOWS.contains(&name) || says_what && FOLLOWS_OF_BYTES.contains(&name);
+        follows.values.retain(|name, _| stays(name));
+    }
+    follows.overlaid(&case.given)
+}
+
+fn route(direction: Direction) -> &'static str {
+    match direction {
+        Direction::Upload => "upload",
+        Direction::Download => "download",
+        Direction::Thumbnail => "thumbnail",
+        Direction::Federation => "federation_download",
+        Direction::Scan => "scanner_scan",
+    }
+}
