@@ -262,6 +262,22 @@ pub struct Record {
 }
 
 impl Record {
+    /// One of an engine of which nothing is known.
+    #[cfg(test)]
+    pub(crate) fn bare(facts: Facts, verdict: Verdict) -> Self {
+        let provenance = Provenance {
+            engine: "engine".into(),
+            version: String::new(),
+            signatures: None,
+            backend: String::new(),
+            epoch: Epoch::new("", ""),
+            bytes: facts.size,
+            took: Duration::ZERO,
+            vouch: Vouch::proven(),
+        };
+        Self { order: Order::default(), facts, verdict, provenance, scanned_at: SystemTime::now() }
+    }
+
     /// True once its engine was found working after it.
     pub fn is_proven(&self) -> bool {
         self.provenance.vouch.is_settled() && !self.is_refuted()

@@ -12,6 +12,7 @@ use super::{
     epochs::Registry,
     key::{Key, Reader},
     overrides::Overrides,
+    seen::{self, Seen},
 };
 use crate::verdict::{Detection, Record, Verdict};
 
@@ -94,6 +95,8 @@ pub struct Usage {
     pub hits: u64,
     /// How it was given out as clean, if it was.
     pub served: Option<Served>,
+    /// In what requests, the most recent ones last.
+    pub seen: Vec<Seen>,
 }
 
 /// How a plaintext was given out as clean.
@@ -144,18 +147,22 @@ impl Served {
 
 impl Usage {
     /// Asked for once, and given to that reader, if there is one.
-    pub(super) fn at(now: SystemTime, reader: Option<Reader>) -> Self {
-        Self { first_seen: now, last_seen: now, hits: 1, served: reader.map(|reader| Served::at(now, reader)) }
+    pub(super) fn at(now: SystemTime, reader: Option<Reader>, seen: Option<&Seen>) -> Self {
+        let served = reader.map(|reader| Served::at(now, reader));
+        Self { first_seen: now, last_seen: now, hits: 1, served, seen: seen.cloned().into_iter().collect() }
     }
 
     /// Asked for once more.
-    pub(super) fn again(&mut self, now: SystemTime, reader: Option<Reader>) {
+    pub(super) fn again(&mut self, now: SystemTime, reader: Option<Reader>, seen: Option<&Seen>) {
         self.last_seen = self.last_seen.max(now);
         self.hits += 1;
         match (&mut self.served, reader) {
             (Some(served), Some(reader)) => served.again(now, reader),
             (served @ None, Some(reader)) => *served = Some(Served::at(now, reader)),
             (_, None) => (),
+        }
+        if let Some(seen) = seen {
+            seen::add(&mut self.seen, seen);
         }
     }
 
@@ -166,11 +173,14 @@ impl Usage {
             (Some(one), Some(two)) => Some(one.and(two)),
             (one, two) => one.or_else(|| two.clone()),
         };
+        let mut seen = self.seen.clone();
+        other.seen.iter().for_each(|one| seen::add(&mut seen, one));
         Self {
             first_seen: self.first_seen.min(other.first_seen),
             last_seen: self.last_seen.max(other.last_seen),
             hits: self.hits.saturating_add(other.hits),
             served,
+            seen,
         }
     }
 }

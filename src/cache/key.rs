@@ -19,6 +19,11 @@ impl Key {
         &self.0
     }
 
+    /// The same, to be written down.
+    pub fn to_bytes(self) -> [u8; 32] {
+        self.0
+    }
+
     /// A name that was written down, as bytes.
     pub fn from_bytes(bytes: [u8; 32]) -> Self {
         Self(bytes)

@@ -35,6 +35,7 @@ mod open;
 pub mod overrides;
 mod redis;
 pub mod secret;
+pub mod seen;
 pub mod store;
 mod tiered;
 pub mod usage;
@@ -56,6 +57,7 @@ pub use self::{
     memory::MemoryStore,
     redis::{Claim, Lease, Leases, RedisStore, Turn},
     secret::SecretError,
+    seen::Seen,
     store::{StoreError, VerdictStore},
 };
 use self::{
@@ -180,9 +182,9 @@ impl VerdictCache {
         found
     }
 
-    /// Notes that a plaintext was asked for, and who was given it, or told that it is clean, if anyone was.
-    pub fn note_use(&self, identity: Key, reader: Option<Reader>) {
-        self.usage.note(identity, SystemTime::now(), reader);
+    /// Notes that a plaintext was asked for, how, and who was given it, or told that it is clean, if anyone was.
+    pub fn note_use(&self, identity: Key, reader: Option<Reader>, seen: Option<&Seen>) {
+        self.usage.note(identity, SystemTime::now(), reader, seen);
     }
 
     /// How often a plaintext was asked for, and who was given it, as far as that is known here.

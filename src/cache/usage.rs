@@ -18,6 +18,7 @@ use prometheus::{IntCounter, PullingGauge, Registry};
 use super::{
     entry::Usage,
     key::{Key, Reader},
+    seen::Seen,
 };
 
 /// Parts with a lock of their own.
@@ -49,12 +50,12 @@ impl UsageLog {
         Ok(Self { shards: std::array::from_fn(|_| Mutex::default()), size, lost })
     }
 
-    /// Notes a request for a plaintext, and who was given it, or told that it is clean, if anyone was.
-    pub fn note(&self, identity: Key, now: SystemTime, reader: Option<Reader>) {
+    /// Notes a request for a plaintext, of what kind it was, and who was given it, or told that it is clean, if anyone was.
+    pub fn note(&self, identity: Key, now: SystemTime, reader: Option<Reader>, seen: Option<&Seen>) {
         let mut shard = self.shard(identity);
         match shard.get_mut(&identity) {
-            Some(usage) => usage.again(now, reader),
-            None => self.add(&mut shard, identity, || Usage::at(now, reader)),
+            Some(usage) => usage.again(now, reader, seen),
+            None => self.add(&mut shard, identity, || Usage::at(now, reader, seen)),
         }
     }
 
@@ -113,11 +114,11 @@ mod tests {
         let (log, ring) = log();
         let (identity, reader) = (ring.plaintext(&[1; 32]), ring.reader(b"token"));
         let times = [0, 1, 2, 3].map(|seconds| SystemTime::UNIX_EPOCH + Duration::from_secs(seconds));
-        log.note(identity, times[0], None);
+        log.note(identity, times[0], None, None);
         assert_eq!(log.noted(identity).unwrap().served, None, "asked for, and given to nobody");
-        log.note(identity, times[1], Some(reader));
-        log.note(identity, times[2], Some(reader));
-        log.note(identity, times[3], None);
+        log.note(identity, times[1], Some(reader), None);
+        log.note(identity, times[2], Some(reader), None);
+        log.note(identity, times[3], None, None);
         let usage = log.noted(identity).unwrap();
         let served = usage.served.unwrap();
         assert_eq!((usage.first_seen, usage.last_seen, usage.hits), (times[0], times[3], 4));
@@ -131,10 +132,10 @@ mod tests {
         let (log, ring) = log();
         let (identity, now) = (ring.plaintext(&[1; 32]), SystemTime::now());
         let readers = [b"a", b"b"].map(|token| ring.reader(token));
-        log.note(identity, now, Some(readers[0]));
+        log.note(identity, now, Some(readers[0]), None);
         let taken = log.take();
         assert!(log.noted(identity).is_none());
-        log.note(identity, now, Some(readers[1]));
+        log.note(identity, now, Some(readers[1]), None);
         for (identity, usage) in taken {
             log.put_back(identity, usage);
         }
@@ -149,7 +150,7 @@ mod tests {
         for number in 0..media {
             let mut name = [0; 32];
             name[..8].copy_from_slice(&number.to_le_bytes());
-            log.note(Key::from_bytes(name), SystemTime::now(), None);
+            log.note(Key::from_bytes(name), SystemTime::now(), None, None);
         }
         let kept = log.size.load(Ordering::Relaxed) as u64;
         assert!(kept <= (MOST * SHARDS) as u64 && log.lost.get() == media - kept, "{kept} kept");

@@ -15,7 +15,7 @@ mod specimen;
 mod tally;
 mod vouches;
 
-use std::time::SystemTime;
+use std::{sync::Arc, time::SystemTime};
 
 use futures_util::future::BoxFuture;
 use tokio::time::Instant;
@@ -92,22 +92,35 @@ impl EngineError {
 
 /// An antivirus product that looks at bytes.
 pub trait Engine: Send + Sync {
-    /// Scans all bytes of `plaintext`, of which `facts` tell, answering before `deadline`.
+    /// Scans all bytes of `plaintext`, of which `facts` tell, answering before `deadline`. Of several engines those that are
+    /// `needed` are heard as well as those that always are, or there is no verdict; whose word it is says its provenance.
     fn scan<'a>(
         &'a self,
         plaintext: &'a Plaintext,
         facts: &'a Facts,
+        needed: &'a [Arc<str>],
         deadline: Instant,
     ) -> BoxFuture<'a, Result<Scan, EngineError>>;
 
     /// Its name in the configuration, in metrics and in verdicts.
     fn name(&self) -> &str;
 
+    /// The names of all that are behind it.
+    fn names(&self) -> Vec<String> {
+        vec![self.name().to_owned()]
+    }
+
     /// How `verdict`, which was `given` in this epoch, stands to what would be said today.
     fn currency(&self, verdict: &Verdict, epoch: &Epoch, given: SystemTime) -> Currency;
 
     /// The epoch of a verdict that would be given now; `None` before the engine was asked.
     fn epoch(&self) -> Option<Epoch>;
+
+    /// What all who are required had in a verdict of this epoch, whoever else was heard in it: nodes tell each other of no more. Where
+    /// someone else's word is not the newest, it is the epoch itself.
+    fn usual(&self, epoch: &Epoch) -> Epoch {
+        epoch.clone()
+    }
 
     /// True if all who are required had their say in a verdict of this epoch. What one of several recognised ends a scan before
     /// the others have answered.

@@ -61,18 +61,18 @@ pub(super) async fn dispatch(context: &Context, peer: Peer, request: Request<Inc
 
 /// The handlers' futures are boxed, since each request would move the largest of them about.
 async fn handle(context: &Context, parts: Parts, target: PathAndQuery, incoming: Incoming, route: Route) -> Handled {
-    let of_homeserver = route.is_of_homeserver(target.query());
+    let (of_homeserver, name) = (route.is_of_homeserver(target.query()), route.name());
     match route {
         Route::Download(wanted) => {
-            let read = Read { wanted, method: parts.method, headers: parts.headers, target };
+            let read = Read { wanted, method: parts.method, headers: parts.headers, target, route: name };
             let answering = handlers::download::download(context, read).boxed();
             if of_homeserver { in_time(context, answering).await } else { answering.await }
         }
         Route::Federation(_) => {
-            in_time(context, handlers::federation::federation(context, parts.headers, target).boxed()).await
+            in_time(context, handlers::federation::federation(context, parts.headers, target, name).boxed()).await
         }
-        Route::Upload => handlers::upload::upload(context, parts, target, incoming).boxed().await,
-        Route::Scanner(route) => handlers::scanner::handle(context, parts, route, incoming).boxed().await,
+        Route::Upload => handlers::upload::upload(context, parts, target, incoming, name).boxed().await,
+        Route::Scanner(route) => handlers::scanner::handle(context, parts, (route, name), incoming).boxed().await,
         Route::Create => handlers::metadata::create(context, parts, target, incoming).boxed().await,
         Route::MediaConfig => handlers::metadata::config(context, parts, target).boxed().await,
         Route::Passthrough => handlers::passthrough::pass(context, parts, target, incoming).boxed().await,

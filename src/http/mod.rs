@@ -11,6 +11,7 @@ mod handlers;
 mod hygiene;
 mod metrics;
 pub mod native;
+mod occasion;
 mod places;
 pub mod prefix;
 mod respond;
@@ -40,6 +41,7 @@ use crate::{
     crypto::envelope::EnvelopeKeys,
     inspect::Inspector,
     limits,
+    media::ServerName,
     spool::Spooler,
     upstream::{Origin, Upstream, redirect::Follower},
 };
@@ -63,6 +65,8 @@ impl Default for TrustedProxies {
 pub struct Context {
     /// Where media come from.
     pub origin: Origin,
+    /// The homeserver's name, if it is known.
+    pub server_name: Option<ServerName>,
     /// Stages from spool to decision.
     pub inspector: Arc<Inspector>,
     /// Takes bodies in.

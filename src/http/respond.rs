@@ -118,15 +118,15 @@ fn range_value(range: &str, len: u64) -> HeaderValue {
     HeaderValue::try_from(format!("bytes {range}/{len}")).expect("digits are a valid value")
 }
 
-/// A medium for another homeserver, with what stands before and after it.
+/// A medium of `len` bytes for another homeserver, with what stands before and after it.
 pub(super) fn multipart(
     upstream: &HeaderMap,
     content_type: HeaderValue,
     (prefix, suffix): (&Bytes, &Bytes),
-    spool: &Arc<Spool>,
+    (len, medium): (u64, Body),
 ) -> Response<Body> {
-    let len = prefix.len() as u64 + spool.len() + suffix.len() as u64;
-    let body = body::chained([body::full(prefix.clone()), body::spooled(spool), body::full(suffix.clone())]);
+    let len = prefix.len() as u64 + len + suffix.len() as u64;
+    let body = body::chained([body::full(prefix.clone()), medium, body::full(suffix.clone())]);
     let mut headers = HeaderMap::new();
     for name in [CACHE_CONTROL, CONTENT_DISPOSITION, VARY] {
         if let Some(value) = upstream.get(&name) {

@@ -11,7 +11,7 @@ use super::{
     Context,
     activity::Busy,
     dispatch::{Peer, dispatch},
-    error::Style,
+    error::{Languages, Style},
     hygiene,
     metrics::InFlight,
     native::RefusalStyle,
@@ -41,7 +41,11 @@ pub(super) async fn answer(
         true => Surface::Federation,
         false => Surface::of(request.uri().path()),
     };
-    let style = Style { refusal: refusal_style(&route, context.native.refusal), compat: context.compat.answers };
+    let style = Style {
+        languages: Languages::of(request.headers()),
+        refusal: refusal_style(&route, context.native.refusal),
+        compat: context.compat.answers,
+    };
     let answering = async {
         let mut in_flight = context.metrics.begin(route.name());
         let handled = match hygiene::check(&request, &route, head.as_ref()) {
@@ -52,7 +56,7 @@ pub(super) async fn answer(
             Ok(handled) => handled,
             Err(error) => {
                 let outcome = error.outcome();
-                (error.into_response(surface, style), outcome)
+                (error.into_response(surface, &style), outcome)
             }
         };
         let response = response.map(|body| deliver(body, &delivery, busy));

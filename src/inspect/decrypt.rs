@@ -20,14 +20,14 @@ impl Inspector {
         key: AttachmentKey,
     ) -> Result<(Plaintext, Digest), InspectError> {
         let (spooler, ciphertext, opener) = (Arc::clone(&self.stages.spooler), Arc::clone(&body), key.clone());
-        let _turn = self.decryptions.acquire().await.map_err(|_| InspectError::Aborted)?;
+        let _turn = self.turns.acquire().await.map_err(|_| InspectError::Aborted)?;
         let hold = move || spooler.hold_in_memory(ciphertext.len(), |file| decrypt_into(file, &ciphertext, &opener));
         if let Some(spool) = tokio::task::spawn_blocking(hold).await?? {
             let digest = *spool.digest();
             return Ok((Plaintext::Held(Arc::new(spool)), digest));
         }
-        let keystream = Arc::new(move || {
-            let mut decryptor = key.decryptor();
+        let keystream = Arc::new(move |at| {
+            let mut decryptor = key.decryptor_at(at);
             Box::new(move |piece: &mut [u8]| decryptor.apply(piece)) as _
         });
         let plaintext = Plaintext::Keyed { ciphertext: body, keystream };

@@ -23,7 +23,6 @@ use crate::{
         entry::{Exposure, Served},
         key::{Key, Reader},
     },
-    policy::Decision,
     verdict::{Record, Verdict},
 };
 
@@ -102,11 +101,6 @@ impl Inspector {
     /// Who comes with this credential, as it is kept; the credential is not.
     pub fn reader(&self, credential: Option<&[u8]>) -> Reader {
         self.stages.cache.keys().reader(credential.unwrap_or(ANONYMOUS))
-    }
-
-    /// Notes what was decided for whom.
-    pub(super) fn note(&self, identity: Key, decision: &Decision, reader: Option<Reader>) {
-        self.stages.cache.note_use(identity, reader.filter(|_| *decision == Decision::Allow));
     }
 
     /// Sees to what follows from a verdict that is new.

@@ -8,7 +8,7 @@ use std::{sync::Arc, time::Duration};
 
 use tokio::time::Instant;
 
-use super::Inspector;
+use super::{Inspector, task::Hearing};
 use crate::{
     cache::{Claim, Lease, Leases, Turn, key::Key},
     verdict::Record,
@@ -27,23 +27,29 @@ pub(super) enum Part {
 
 impl Inspector {
     /// Waits for the verdict of another one, or until it is this one's part to scan.
-    pub(super) async fn part(&self, identity: Key, until: Instant) -> Part {
+    pub(super) async fn part(&self, identity: Key, hearing: &Hearing, until: Instant) -> Part {
         let (Some(leases), Some(epoch)) = (self.stages.cache.leases(), self.stages.engine.epoch()) else {
             return Part::Scan(None);
         };
         let lease = self.stages.cache.keys().lease(identity, &epoch.setup);
-        let (turn, part) = self.wait_for_part(leases, lease, identity, until).await;
+        let (turn, part) = self.wait_for_part(leases, lease, (identity, hearing), until).await;
         leases.count(turn);
         part
     }
 
-    async fn wait_for_part(&self, leases: &Leases, lease: Key, identity: Key, until: Instant) -> (Turn, Part) {
+    async fn wait_for_part(
+        &self,
+        leases: &Leases,
+        lease: Key,
+        (identity, hearing): (Key, &Hearing),
+        until: Instant,
+    ) -> (Turn, Part) {
         let (mut turn, mut pause) = (Turn::Acquired, PAUSE.0);
         while Instant::now() < until {
             let claim = leases.claim(lease).await;
             // Asked for after the claim: who had the lease before may have kept its verdict just then.
             if claim.is_ok()
-                && let Some(record) = self.kept_by_others(identity).await
+                && let Some(record) = self.kept_by_others(identity, hearing).await
             {
                 if let Ok(Claim::Held(lease)) = claim {
                     lease.release(true);
@@ -62,7 +68,8 @@ impl Inspector {
     }
 
     /// The verdict of another one, if there is a current one by now.
-    pub(super) async fn kept_by_others(&self, identity: Key) -> Option<Arc<Record>> {
-        self.stages.cache.latest(identity).await.filter(|record| self.is_current(record))
+    pub(super) async fn kept_by_others(&self, identity: Key, hearing: &Hearing) -> Option<Arc<Record>> {
+        let latest = self.stages.cache.latest(identity).await;
+        latest.filter(|record| self.is_current(record) && hearing.is_content_with(record))
     }
 }

@@ -10,11 +10,13 @@ use super::{
     flight::Outcome,
     patience::Patience,
     rescan::{Errand, Recalled},
+    task::{Hearing, Task},
 };
 use crate::{
     cache::{Lease, key::Key},
     crypto::attachment::AttachmentKey,
     engine::{EngineError, Scan},
+    facts::Facts,
     plaintext::Plaintext,
     sniff,
     spool::Spool,
@@ -22,15 +24,20 @@ use crate::{
 };
 
 impl Inspector {
-    pub(super) async fn judge_plain(self: &Arc<Self>, identity: Key, body: &Arc<Spool>) -> Outcome {
+    pub(super) async fn judge_plain(self: &Arc<Self>, identity: Key, body: &Arc<Spool>, hearing: &Hearing) -> Outcome {
+        let is_enough = |record: &Record| hearing.is_content_with(record);
         match self.recall(identity).await {
-            Recalled::Current(record) => Ok(Judgement { plaintext: identity, record }),
-            Recalled::Stale(record) if self.is_in_grace(&record) => {
+            Recalled::Current(record) if is_enough(&record) => Ok(Judgement { plaintext: identity, record }),
+            Recalled::Stale(record) if self.is_in_grace(&record) && is_enough(&record) => {
                 self.rescan_later(identity, body).await;
                 Ok(Judgement { plaintext: identity, record })
             }
-            Recalled::Stale(_) | Recalled::Unknown => {
-                self.up_to_date(|| self.scan_once(identity, Plaintext::Held(Arc::clone(body)), Errand::Request)).await
+            Recalled::Current(_) | Recalled::Stale(_) | Recalled::Unknown => {
+                let scan = || {
+                    let task = Task::for_request(hearing.clone());
+                    self.scan_once(identity, Plaintext::Held(Arc::clone(body)), task)
+                };
+                self.up_to_date(scan).await
             }
         }
     }
@@ -40,24 +47,30 @@ impl Inspector {
         ciphertext: Key,
         body: &Arc<Spool>,
         key: &AttachmentKey,
+        hearing: &Hearing,
     ) -> Outcome {
         key.check(body.digest(), body.len())?;
         let attachment = self.stages.cache.keys().attachment(body.digest(), &key.material());
         if let Some(identity) = self.stages.cache.identity(attachment).await {
+            let is_enough = |record: &Record| hearing.is_content_with(record);
             match self.recall(identity).await {
-                Recalled::Current(record) => {
+                Recalled::Current(record) if is_enough(&record) => {
                     self.opened(ciphertext, key, identity, &record).await;
                     return Ok(Judgement { plaintext: identity, record });
                 }
-                Recalled::Stale(record) if self.is_in_grace(&record) => {
+                Recalled::Stale(record) if self.is_in_grace(&record) && is_enough(&record) => {
                     self.rescan_attachment_later(identity, body, key).await;
                     return Ok(Judgement { plaintext: identity, record });
                 }
                 Recalled::Stale(_) => self.rescans.asked(identity),
-                Recalled::Unknown => (),
+                Recalled::Current(_) | Recalled::Unknown => (),
             }
         }
-        self.up_to_date(|| self.open_and_judge(ciphertext, Arc::clone(body), key.clone(), Errand::Request)).await
+        let open = || {
+            let task = Task::for_request(hearing.clone());
+            self.open_and_judge(ciphertext, Arc::clone(body), key.clone(), task)
+        };
+        self.up_to_date(open).await
     }
 
     /// Who joins a scan may have come after a change of signatures that the scan began before, and is not to be given what only
@@ -66,7 +79,8 @@ impl Inspector {
         let came = self.stages.engine.epoch();
         let judgement = scan().await?;
         let Record { verdict, provenance, .. } = &*judgement.record;
-        let is_older = came.is_some_and(|epoch| epoch != provenance.epoch) && !verdict.is_infected();
+        let given = self.stages.engine.usual(&provenance.epoch);
+        let is_older = came.is_some_and(|epoch| epoch != given) && !verdict.is_infected();
         match is_older && self.currency(&judgement.record) == Currency::Stale && !self.is_in_grace(&judgement.record) {
             true => scan().await,
             false => Ok(judgement),
@@ -78,12 +92,12 @@ impl Inspector {
         ciphertext: Key,
         body: Arc<Spool>,
         key: AttachmentKey,
-        errand: Errand,
+        task: Task,
     ) -> Outcome {
         let attachment = self.stages.cache.keys().attachment(body.digest(), &key.material());
-        let inspector = Arc::clone(self);
-        let work = move || async move { inspector.decrypt_and_judge(ciphertext, attachment, body, key, errand).await };
-        self.flights.join(attachment, work).await
+        let (inspector, name) = (Arc::clone(self), (attachment, task.hearing.those()));
+        let work = move || async move { inspector.decrypt_and_judge(ciphertext, attachment, body, key, task).await };
+        self.flights.join(name, work).await
     }
 
     async fn decrypt_and_judge(
@@ -92,18 +106,23 @@ impl Inspector {
         attachment: Key,
         body: Arc<Spool>,
         key: AttachmentKey,
-        errand: Errand,
+        task: Task,
     ) -> Outcome {
         let (plaintext, digest) = self.decrypt(Arc::clone(&body), key.clone()).await?;
         let identity = self.stages.cache.keys().plaintext(&digest);
         self.stages.cache.keep_identity(attachment, identity).await;
+        let is_enough = |record: &Record| task.hearing.is_content_with(record);
         let judgement = match self.recall(identity).await {
-            Recalled::Current(record) => Judgement { plaintext: identity, record },
-            Recalled::Stale(record) if errand == Errand::Request && self.is_in_grace(&record) => {
+            Recalled::Current(record) if is_enough(&record) => Judgement { plaintext: identity, record },
+            Recalled::Stale(record)
+                if task.errand == Errand::Request && self.is_in_grace(&record) && is_enough(&record) =>
+            {
                 self.rescan_attachment_later(identity, &body, &key).await;
                 Judgement { plaintext: identity, record }
             }
-            Recalled::Stale(_) | Recalled::Unknown => self.scan_once(identity, plaintext, errand).await?,
+            Recalled::Current(_) | Recalled::Stale(_) | Recalled::Unknown => {
+                self.scan_once(identity, plaintext, task).await?
+            }
         };
         self.opened(ciphertext, &key, identity, &judgement.record).await;
         // Who was given the ciphertext may have the key, too.
@@ -111,23 +130,23 @@ impl Inspector {
         Ok(judgement)
     }
 
-    pub(super) async fn scan_once(self: &Arc<Self>, identity: Key, plaintext: Plaintext, errand: Errand) -> Outcome {
-        if errand == Errand::Request {
+    pub(super) async fn scan_once(self: &Arc<Self>, identity: Key, plaintext: Plaintext, task: Task) -> Outcome {
+        if task.errand == Errand::Request {
             self.rescans.asked(identity);
         }
-        let inspector = Arc::clone(self);
+        let (inspector, name) = (Arc::clone(self), (identity, task.hearing.those()));
         let work = move || async move {
-            let record = inspector.scan(identity, plaintext, errand).await?;
+            let record = inspector.scan(identity, plaintext, task).await?;
             Ok(Judgement { plaintext: identity, record })
         };
-        self.flights.join(identity, work).await
+        self.flights.join(name, work).await
     }
 
     pub(super) async fn scan(
         self: Arc<Self>,
         identity: Key,
         plaintext: Plaintext,
-        errand: Errand,
+        task: Task,
     ) -> Result<Arc<Record>, InspectError> {
         // The flight that just landed may have been for the same bytes, or another node may have looked at them.
         let before = self.stages.cache.latest(identity).await;
@@ -135,16 +154,22 @@ impl Inspector {
             Some(record) => Some(self.currency_by_news(record).await),
             None => None,
         };
-        if let (Some(record), Some(Currency::Current)) = (&before, currency) {
+        if let (Some(record), Some(Currency::Current)) = (&before, currency)
+            && task.hearing.is_content_with(record)
+        {
             return Ok(Arc::clone(record));
         }
         if let Some(record) = self.refused_as_toxic(identity).await {
             return Ok(record);
         }
         let patience = Patience::of(self.stages.scan_timeout);
+        let task = match &before {
+            Some(record) => self.hearing_all_of(record, task),
+            None => task,
+        };
         let record = match currency {
-            Some(Currency::Stale) => self.rescan(identity, &plaintext, errand, patience).await?,
-            _ => self.ask(identity, &plaintext, None, patience).await?,
+            Some(Currency::Stale) => self.rescan(identity, &plaintext, &task, patience).await?,
+            _ => self.ask(identity, &plaintext, (None, &task.hearing), patience).await?,
         };
         self.follow_up(identity, before.as_deref(), &record).await;
         Ok(record)
@@ -156,10 +181,10 @@ impl Inspector {
         &self,
         identity: Key,
         plaintext: &Plaintext,
-        rescan: Option<Errand>,
+        (rescan, hearing): (Option<Errand>, &Hearing),
         patience: Patience,
     ) -> Result<Arc<Record>, InspectError> {
-        let lease = match self.part(identity, patience.for_others).await {
+        let lease = match self.part(identity, hearing, patience.for_others).await {
             Part::Take(record) => return Ok(record),
             Part::Scan(lease) => lease,
         };
@@ -169,10 +194,10 @@ impl Inspector {
                 None => None,
             };
             // Others may have been faster meanwhile.
-            let found = if rescan.is_some() { self.kept_by_others(identity).await } else { None };
+            let found = if rescan.is_some() { self.kept_by_others(identity, hearing).await } else { None };
             match found {
                 Some(record) => Ok((record, true)),
-                None => self.look(identity, plaintext, lease.as_ref(), patience).await,
+                None => self.look((identity, hearing), plaintext, lease.as_ref(), patience).await,
             }
         };
         let outcome = looking.await;
@@ -190,16 +215,22 @@ impl Inspector {
     /// What the engine says, and whether it is kept.
     async fn look(
         &self,
-        identity: Key,
+        (identity, hearing): (Key, &Hearing),
         plaintext: &Plaintext,
         lease: Option<&Lease>,
         patience: Patience,
     ) -> Result<(Arc<Record>, bool), InspectError> {
-        let facts = sniff::examine(&plaintext.head(sniff::HEAD).await?, plaintext.len());
+        let facts = self.facts_of(plaintext).await?;
+        let needed = self.needed(identity, &facts, hearing);
         let (begun, mut order) = (Instant::now(), self.signatures.order());
         order.fence = lease.map_or(order.fence, Lease::fence);
-        let Scan { verdict, provenance } = match self.stages.engine.scan(plaintext, &facts, patience.for_engines).await
-        {
+        let scan = async |needed| self.stages.engine.scan(plaintext, &facts, needed, patience.for_engines).await;
+        let scanned = match scan(&needed).await {
+            // They may be out, and others wait for this, too. Whoever needs them asks again.
+            Err(error) if hearing.can_do_without(&needed, &error) => scan(&[]).await,
+            scanned => scanned,
+        };
+        let Scan { verdict, provenance } = match scanned {
             Ok(scan) => scan,
             Err(error) => {
                 let error = patience.fair(error, begun);
@@ -218,6 +249,13 @@ impl Inspector {
         self.absolve(identity, &record).await;
         self.outbreaks.judged(&record);
         Ok((record, is_kept))
+    }
+
+    /// What is known of a plaintext without an engine.
+    pub(super) async fn facts_of(&self, plaintext: &Plaintext) -> Result<Facts, InspectError> {
+        let (mut bytes, size) = (plaintext.reader(), plaintext.len());
+        let _turn = self.turns.acquire().await.map_err(|_| InspectError::Aborted)?;
+        Ok(tokio::task::spawn_blocking(move || sniff::examine(&mut bytes, size)).await??)
     }
 
     pub(super) async fn current(&self, identity: Key) -> Option<Arc<Record>> {

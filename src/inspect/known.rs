@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use prometheus::{IntCounter, Registry};
 
-use super::{Inspection, Inspector, Recalled, openings::Openings};
+use super::{Inspection, Inspector, Judgement, Recalled, decision::unheard, openings::Openings};
 use crate::{
     body::HOLD,
     cache::{
@@ -13,7 +13,8 @@ use crate::{
         key::{Key, Reader},
         overrides::Ruling,
     },
-    policy::{Access, Decision},
+    facts::Occasion,
+    policy::{Access, Decided, Decision, Refusal},
     spool::Digest,
     verdict::{Effect, Record},
 };
@@ -28,10 +29,12 @@ pub struct Known {
     location: Location,
     identity: Key,
     record: Arc<Record>,
-    openings: Openings,
-    decided: Option<Ruling>,
+    access: Access,
+    occasion: Arc<Occasion>,
+    /// What the security team says, if that makes a difference.
+    ruled: Option<Ruling>,
     /// What the policy says now.
-    pub decision: Decision,
+    pub decided: Decided,
 }
 
 /// Counts media that changed under their address.
@@ -61,33 +64,47 @@ impl Inspector {
         }
     }
 
-    /// What is expected at an address from where `len` bytes come; `None` if nothing is, or its verdict is not current: to be
-    /// scanned again, now or later, the bytes have to be taken in.
-    pub async fn known(self: &Arc<Self>, location: Location, len: u64) -> Option<Known> {
+    /// What is expected at an address from where `len` bytes come; `None` if nothing is, its verdict is not current, or more engines
+    /// are to be heard: to be scanned again, now or later, the bytes have to be taken in.
+    pub async fn known(self: &Arc<Self>, location: Location, len: u64, occasion: &Arc<Occasion>) -> Option<Known> {
         let found = self.stages.cache.location(location.0).await.filter(|found| found.len == len)?;
         let record = self.current(found.identity).await?;
-        let openings = self.openings(found.identity, &record.facts).await;
+        let policy = self.stages.policy.current();
+        let access = Access::Keyless(self.openings(&policy, found.identity, &record.facts).await);
         let ruling = self.ruling(found.identity, &record);
-        let (decision, decided) = self.decide(&record, ruling, Access::Keyless(openings));
-        let inspector = Arc::clone(self);
-        Some(Known { inspector, location, identity: found.identity, record, openings, decided, decision })
+        let judgement = Judgement { plaintext: found.identity, record };
+        let (decided, ruled) = self.decide(&policy, &judgement, ruling, (occasion, access));
+        if unheard(&decided, &judgement.record).is_some() {
+            return None;
+        }
+        let Judgement { plaintext: identity, record } = judgement;
+        let (inspector, occasion) = (Arc::clone(self), Arc::clone(occasion));
+        Some(Known { inspector, location, identity, record, access, occasion, ruled, decided })
     }
 
-    /// True if what was last found at an address, whatever its length, is known to be refused. What was infected counts as that
-    /// until it is scanned again.
-    pub async fn is_known_infected(&self, location: Location) -> bool {
-        let Some(found) = self.stages.cache.location(location.0).await else { return false };
+    /// Why a thumbnail of what was last found at an address, whatever its length, is refused, if something is known to be in that. What
+    /// was infected counts as that until it is scanned again, unless the policy lets it pass in the way of this request.
+    pub async fn refusal_of_infected(&self, location: Location, occasion: &Occasion) -> Option<Refusal> {
+        let found = self.stages.cache.location(location.0).await?;
         let said = self.overruled.on_identity(found.identity);
         let record = match self.recall(found.identity).await {
             Recalled::Current(record) | Recalled::Stale(record) => Some(record),
             Recalled::Unknown => None,
         };
         let said = said.or_else(|| self.ruling(found.identity, record.as_ref()?));
-        let is_infected = record.is_some_and(|record| record.verdict.is_infected());
-        let Some(ruling) = said else { return is_infected };
-        let forbids = ruling.effect == Effect::ForceInfected;
-        self.overruled.count(said.filter(|_| forbids != is_infected));
-        forbids
+        let is_infected = record.as_ref().is_some_and(|record| record.verdict.is_infected());
+        if let Some(ruling) = said {
+            let forbids = ruling.effect == Effect::ForceInfected;
+            self.overruled.count(said.filter(|_| forbids != is_infected));
+            return forbids.then_some(Refusal::Infected);
+        }
+        let judgement = Judgement { plaintext: found.identity, record: record.filter(|_| is_infected)? };
+        let access = Access::Keyless(Openings::Unknown);
+        let policy = self.stages.policy.current();
+        match self.decide(&policy, &judgement, None, (occasion, access)).0.decision {
+            Decision::Allow => None,
+            Decision::Block(refusal) => Some(refusal),
+        }
     }
 }
 
@@ -99,9 +116,11 @@ impl Known {
 
     /// Counts an answer that is given to a reader by this alone.
     pub fn count(&self, reader: Reader) {
-        self.inspector.note(self.identity, &self.decision, Some(reader));
-        self.inspector.opaque.count(&self.record, Access::Keyless(self.openings), &self.decision);
-        self.inspector.overruled.count(self.decided);
+        let (inspector, decision, facts) = (&self.inspector, &self.decided.decision, &self.record.facts);
+        inspector.note(self.identity, decision, Some(reader), (&self.occasion, self.access));
+        inspector.opaque.count(&self.record, self.access, decision);
+        inspector.overruled.count(self.ruled);
+        inspector.count(&self.decided, &self.occasion, (Some(facts), facts.size), Some(self.identity));
     }
 
     /// The name of the expected bytes.

@@ -10,10 +10,13 @@
 //!   decryption and no scan, and a wrong key leads to the identity of the noise it makes.
 //! * One inspection at a time per attachment and per plaintext; it goes on when its client has left.
 //! * What was scanned with other signatures is scanned again, in its turn.
-//! * Engine trouble is returned, never kept.
+//! * Engine trouble is returned, never kept; or the policy lets pass, on its own account, what no engine looked at.
+//! * Engines that a rule wants heard are asked at once, as far as it is known before that they are, and else when it is.
 
+mod decision;
 mod decrypt;
 mod desk;
+mod explain;
 mod exposure;
 mod fleet;
 mod flight;
@@ -26,8 +29,11 @@ mod outbreak;
 mod overrides;
 mod patience;
 mod purge;
+mod replay;
+mod request;
 mod rescan;
 mod signatures;
+mod task;
 mod toxic;
 
 use std::{io, num::NonZeroUsize, sync::Arc, time::Duration};
@@ -39,9 +45,12 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 pub use self::{
     desk::{DeskError, Report, Status, Subject},
+    explain::Explained,
     known::{Known, Location},
     overrides::Said,
     purge::{Purge, Removed},
+    replay::{Flip, Reach, Replay, Sample, ShadowTale, Tale},
+    request::{Inspection, Way},
 };
 use self::{
     exposure::Exposures,
@@ -56,14 +65,12 @@ use self::{
 };
 use crate::{
     audit::Audit,
-    cache::{
-        VerdictCache,
-        key::{Key, Reader},
-    },
-    crypto::attachment::{AttachmentKey, DecryptError},
+    cache::{VerdictCache, key::Key},
+    clock::Clock,
+    crypto::attachment::DecryptError,
     engine::{Engine, EngineError},
-    policy::{Access, Decision, Policy},
-    spool::{Spool, Spooler},
+    policy,
+    spool::Spooler,
     verdict::Record,
 };
 
@@ -144,34 +151,6 @@ impl From<JoinError> for InspectError {
     }
 }
 
-/// Which way a body goes.
-#[derive(Clone, Copy, Debug)]
-pub enum Way<'a> {
-    /// To the homeserver, or nowhere yet; whoever is told what it is.
-    Upload(Option<Reader>),
-    /// To someone who has this key. Who is only told that it is clean counts as given it, here and below: they rely on it.
-    Keyed(&'a AttachmentKey, Reader),
-    /// To someone of whom no key is known.
-    Keyless(Reader),
-    /// To someone who reads it as it is.
-    Plain(Reader),
-    /// To nobody: another form of it goes on.
-    Encoded,
-}
-
-/// What was found out about a medium, and what to do with it.
-#[derive(Debug)]
-pub struct Inspection {
-    /// What it is called by its content.
-    pub identity: Key,
-    /// What the plaintext is called by its content: the same, unless a key opened it.
-    pub plaintext: Key,
-    /// Facts, verdict and provenance.
-    pub record: Arc<Record>,
-    /// What the policy says now.
-    pub decision: Decision,
-}
-
 /// The stages that an inspection goes through, put together by `app`.
 pub struct Stages {
     /// Looks at bytes.
@@ -181,7 +160,9 @@ pub struct Stages {
     /// Is told of exposures.
     pub audit: Audit,
     /// Decides.
-    pub policy: Policy,
+    pub policy: Arc<policy::InForce>,
+    /// Tells the time by which policies begin and end.
+    pub clock: Clock,
     /// Holds plaintexts.
     pub spooler: Arc<Spooler>,
     /// Longest scan.
@@ -192,8 +173,8 @@ pub struct Stages {
 pub struct Inspector {
     stages: Stages,
     flights: Flights,
-    /// Decryption keeps a core busy; more of it at a time than there are cores would only keep the disk waiting.
-    decryptions: Semaphore,
+    /// Decrypting and looking keep a core busy; more of it at a time than there are cores would only keep the disk waiting.
+    turns: Semaphore,
     toxic: Toxic,
     outbreaks: Outbreaks,
     opaque: Opaque,
@@ -217,7 +198,7 @@ impl Inspector {
         Ok(Arc::new(Self {
             stages,
             flights: Flights::new(tasks),
-            decryptions: Semaphore::new(cores),
+            turns: Semaphore::new(cores),
             toxic: Toxic::register(config, registry)?,
             outbreaks: Outbreaks::register(config, registry)?,
             opaque: Opaque::register(registry)?,
@@ -227,29 +208,6 @@ impl Inspector {
             rescans,
             exposures: Exposures::register(registry)?,
         }))
-    }
-
-    /// Inspects a body as it is, or as its key opens it.
-    pub async fn inspect(self: &Arc<Self>, body: &Arc<Spool>, way: Way<'_>) -> Result<Inspection, InspectError> {
-        let identity = self.stages.cache.keys().plaintext(body.digest());
-        let (judgement, reader, access) = match way {
-            Way::Upload(reader) => (self.judge_plain(identity, body).await?, reader, Access::Upload),
-            Way::Encoded => (self.judge_plain(identity, body).await?, None, Access::Encoded),
-            Way::Keyed(key, reader) => (self.judge_attachment(identity, body, key).await?, Some(reader), Access::Keyed),
-            Way::Keyless(reader) | Way::Plain(reader) => {
-                let judgement = self.judge_plain(identity, body).await?;
-                let openings = self.openings(identity, &judgement.record.facts).await;
-                let is_plain = matches!(way, Way::Plain(_));
-                (judgement, Some(reader), if is_plain { Access::Plain(openings) } else { Access::Keyless(openings) })
-            }
-        };
-        let Judgement { plaintext, record } = judgement;
-        let ruling = self.ruling_on_opened(identity, plaintext, &record);
-        let (decision, decided) = self.decide(&record, ruling, access);
-        self.opaque.count(&record, access, &decision);
-        self.overruled.count(decided);
-        self.note(plaintext, &decision, reader);
-        Ok(Inspection { identity, plaintext, record, decision })
     }
 
     /// Does what is to be done beside requests, until `stop`; what makes more work for tasks ends when the process is `draining`.

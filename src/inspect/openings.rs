@@ -6,13 +6,13 @@
 
 use prometheus::{IntCounterVec, Opts, Registry};
 
-use super::{Inspector, Recalled};
+use super::{Inspector, Judgement, Recalled};
 pub(super) use crate::policy::Openings;
 use crate::{
     cache::key::Key,
     crypto::attachment::AttachmentKey,
-    facts::Facts,
-    policy::{Access, Decision},
+    facts::{Direction, Facts, Occasion},
+    policy::{Access, Decision, Policy},
     verdict::{Effect, Record, Verdict},
 };
 
@@ -46,15 +46,15 @@ impl Inspector {
         // What is forced to be infected is asked about each time; once it no longer is, nothing of it is to be left.
         let infected = record.verdict.is_infected() && self.is_taken_for_infected(plaintext, record);
         let tells = infected || (!record.facts.opaque && key.counts_from_zero());
-        if self.stages.policy.asks_for_openings() && tells {
+        if tells && self.stages.policy.current().asks_for_openings() {
             let name = self.stages.cache.keys().openings(ciphertext);
             self.stages.cache.keep_opening(name, plaintext, infected).await;
         }
     }
 
     /// What those who had keys found in a medium.
-    pub(super) async fn openings(&self, ciphertext: Key, facts: &Facts) -> Openings {
-        if !(self.stages.policy.asks_for_openings() && facts.opaque) {
+    pub(super) async fn openings(&self, policy: &Policy, ciphertext: Key, facts: &Facts) -> Openings {
+        if !(facts.opaque && policy.asks_for_openings()) {
             return Openings::Unknown;
         }
         let Some(opened) = self.stages.cache.openings(self.stages.cache.keys().openings(ciphertext)).await else {
@@ -70,11 +70,13 @@ impl Inspector {
                 Recalled::Stale(record) if record.verdict.is_infected() || self.is_in_grace(&record) => record,
                 Recalled::Stale(_) | Recalled::Unknown => continue,
             };
-            let over = self.ruling(plaintext, &record).map(|ruling| ruling.effect);
-            let passes =
-                self.stages.policy.decide(&record.facts, &record.verdict, over, Access::Keyed) == Decision::Allow;
+            let ruling = self.ruling(plaintext, &record);
+            let occasion = Occasion::new(Direction::Scan, "scanner_scan_encrypted");
+            let judgement = Judgement { plaintext, record };
+            let (decided, _) = self.decide(policy, &judgement, ruling, (&occasion, Access::Keyed));
+            let passes = decided.decision == Decision::Allow;
             openings = match openings {
-                _ if self.is_taken_for_infected(plaintext, &record) => return Openings::Infected,
+                _ if self.is_taken_for_infected(plaintext, &judgement.record) => return Openings::Infected,
                 Openings::Unknown if passes => Openings::Clean,
                 before => before,
             };

@@ -24,7 +24,6 @@ use crate::{
         overrides::{InForce, Override, OverrideError, OverrideId, Overrides, Ruling, Target},
         store::StoreError,
     },
-    policy::{Access, Decision},
     verdict::{Effect, Record},
 };
 
@@ -136,14 +135,6 @@ impl Inspector {
     pub(super) fn is_taken_for_infected(&self, identity: Key, record: &Record) -> bool {
         let ruling = self.ruling(identity, record);
         ruling.map_or(record.verdict.is_infected(), |ruling| ruling.effect == Effect::ForceInfected)
-    }
-
-    /// What the policy says, and the ruling if it would say something else without that.
-    pub(super) fn decide(&self, record: &Record, ruling: Option<Ruling>, access: Access) -> (Decision, Option<Ruling>) {
-        let decide = |over| self.stages.policy.decide(&record.facts, &record.verdict, over, access);
-        let decision = decide(ruling.map(|ruling| ruling.effect));
-        let decided = ruling.filter(|_| decide(None) != decision);
-        (decision, decided)
     }
 
     /// All overrides that are known.

@@ -29,6 +29,7 @@ use crate::{
         epochs::{self, EpochName, Used, Watcher},
         store::StoreError,
     },
+    facts::Sniff,
     verdict::{Currency, Epoch, Order, Provenance, Record, Verdict},
 };
 
@@ -78,9 +79,8 @@ struct Fleet {
 
 impl Fleet {
     /// True if a verdict was given from signatures that are newer than those here, and can be believed.
-    fn is_ahead(&self, record: &Record) -> bool {
+    fn is_ahead(&self, record: &Record, name: EpochName) -> bool {
         let Some(own) = self.own else { return false };
-        let name = EpochName::of(&record.provenance.epoch);
         match record.verdict {
             Verdict::Clean(_) => self.in_use.contains(&name) && self.registry.is_surpassed(own, name),
             _ => {
@@ -105,15 +105,15 @@ impl Signatures {
         Ok(Self { generation, is_told, began: fence(), fleet, in_force, lag })
     }
 
-    /// True if a verdict was given from signatures that others use and that are newer than those here, which are `now`.
-    fn is_ahead(&self, record: &Record, now: Option<&Epoch>) -> bool {
+    /// True if a verdict was given from signatures that others use, by this name, and that are newer than those here, which are `now`.
+    fn is_ahead(&self, record: &Record, name: EpochName, now: Option<&Epoch>) -> bool {
         let fleet = self.fleet.lock().expect("no panic while held");
-        now.is_some_and(|now| fleet.own == Some(EpochName::of(now))) && fleet.is_ahead(record)
+        now.is_some_and(|now| fleet.own == Some(EpochName::of(now))) && fleet.is_ahead(record, name)
     }
 
-    /// True if whoever gave a verdict has said more of its signatures than was heard here.
-    fn is_news(&self, record: &Record) -> bool {
-        record.order.generation > self.generation(&record.provenance.epoch)
+    /// True if whoever gave a verdict, of this epoch, has said more of its signatures than was heard here.
+    fn is_news(&self, record: &Record, epoch: &Epoch) -> bool {
+        record.order.generation > self.generation(epoch)
     }
 
     /// False for what was said before this process began, while it is not known what operators have said of it.
@@ -167,8 +167,9 @@ impl Inspector {
     /// older than that missed a change already, and so did those of before a start.
     pub(super) fn follows_within(&self, record: &Record, grace: Duration) -> bool {
         self.note_in_force();
+        let epoch = self.stages.engine.usual(&record.provenance.epoch);
         let in_force = self.signatures.in_force.lock().expect("no panic while held");
-        let is_before = |in_force: &&InForce| in_force.before.as_ref() == Some(&record.provenance.epoch);
+        let is_before = |in_force: &&InForce| in_force.before.as_ref() == Some(&epoch);
         in_force.as_ref().filter(is_before).is_some_and(|in_force| in_force.since.elapsed() < grace)
     }
 
@@ -185,17 +186,24 @@ impl Inspector {
             return Currency::Foreign;
         }
         let engine = &self.stages.engine;
-        match engine.currency(&record.verdict, epoch, record.scanned_at) {
+        let currency = match engine.currency(&record.verdict, epoch, record.scanned_at) {
             Currency::Current if !self.signatures.may_tell(record) => Currency::Stale,
-            Currency::Stale if self.signatures.is_ahead(record, engine.epoch().as_ref()) => Currency::Current,
+            Currency::Stale => {
+                let name = EpochName::of(&engine.usual(epoch));
+                let is_ahead = self.signatures.is_ahead(record, name, engine.epoch().as_ref());
+                if is_ahead { Currency::Current } else { Currency::Stale }
+            }
             currency => currency,
-        }
+        };
+        // Policies would decide on less than what is seen today. What a newer process found out is good here, too.
+        let is_blind = record.facts.sniff < Sniff::CURRENT;
+        if is_blind { currency.max(Currency::Stale) } else { currency }
     }
 
     /// The same, before it is scanned again: others may have come to new signatures a moment ago.
     pub(super) async fn currency_by_news(&self, record: &Record) -> Currency {
         match self.currency(record) {
-            Currency::Stale if self.signatures.is_news(record) => {
+            Currency::Stale if self.signatures.is_news(record, &self.stages.engine.usual(&record.provenance.epoch)) => {
                 self.look_at_signatures().await;
                 self.currency(record)
             }
@@ -205,10 +213,11 @@ impl Inspector {
 
     /// The order of a verdict, now that it is known which signatures gave it: new ones, or an older engine may have stood in.
     pub(super) async fn order_of(&self, order: Order, epoch: &Epoch) -> Order {
-        if self.signatures.generation(epoch) == 0 && self.stages.engine.epoch().as_ref() == Some(epoch) {
+        let epoch = self.stages.engine.usual(epoch);
+        if self.signatures.generation(&epoch) == 0 && self.stages.engine.epoch().as_ref() == Some(&epoch) {
             self.look_at_signatures().await;
         }
-        match self.signatures.generation(epoch) {
+        match self.signatures.generation(&epoch) {
             0 => order,
             generation => Order { generation, ..order },
         }

@@ -167,14 +167,16 @@ mod tests {
     use super::*;
     use crate::cache::key::KeyRing;
 
-    const FACTS: Facts = Facts { size: 1, detected_type: None, container: false, opaque: false };
+    fn facts() -> Facts {
+        Facts { size: 1, ..Facts::default() }
+    }
 
     fn failed(blame: u32) -> EngineError {
         EngineError::Failed { backend: String::new(), why: String::new(), blame }
     }
 
     fn judged(verdict: Verdict) -> Arc<Record> {
-        Arc::new(Record { verdict, ..refusal(&FACTS) })
+        Arc::new(Record { verdict, ..refusal(&facts()) })
     }
 
     fn toxic() -> (Toxic, Key, Key) {
@@ -187,13 +189,13 @@ mod tests {
     fn the_second_death_makes_toxic_and_trouble_of_the_engine_does_not() {
         let (toxic, medium, other) = toxic();
         for error in [EngineError::Busy, EngineError::Unavailable, failed(0), failed(0), failed(FULL_BLAME)] {
-            toxic.failed(medium, &FACTS, &error);
+            toxic.failed(medium, &facts(), &error);
             assert!(toxic.get(medium).is_none());
         }
-        toxic.failed(medium, &FACTS, &EngineError::Timeout { blame: FULL_BLAME });
+        toxic.failed(medium, &facts(), &EngineError::Timeout { blame: FULL_BLAME });
         assert!(matches!(toxic.get(medium).unwrap().verdict, Verdict::Incomplete { .. }));
         assert!(toxic.get(other).is_none());
-        toxic.failed(other, &FACTS, &failed(2 * FULL_BLAME));
+        toxic.failed(other, &facts(), &failed(2 * FULL_BLAME));
         assert!(toxic.get(other).is_some(), "two engines in one scan");
     }
 
@@ -202,8 +204,8 @@ mod tests {
         let (toxic, medium, _) = toxic();
         let infected = Verdict::Infected { detection: Detection("X".to_owned()) };
         for _ in 0..5 {
-            toxic.failed(medium, &FACTS, &failed(FULL_BLAME / 2));
-            toxic.failed(medium, &FACTS, &failed(FULL_BLAME / 2));
+            toxic.failed(medium, &facts(), &failed(FULL_BLAME / 2));
+            toxic.failed(medium, &facts(), &failed(FULL_BLAME / 2));
             assert!(toxic.get(medium).is_none());
             toxic.judged(medium, &judged(infected.clone()));
         }

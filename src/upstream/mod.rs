@@ -29,7 +29,7 @@ use tokio::time::{Instant, timeout};
 
 use self::direct::Direct;
 pub use self::url::BaseUrl;
-use crate::{body::Body, trust};
+use crate::{body::Body, media::ServerName, trust};
 
 /// Most that is read ahead of a body at a time, in bytes; it is there once for each request under way.
 const READ_BUFFER: usize = 64 * 1024;
@@ -44,6 +44,8 @@ const IDLE: Duration = Duration::from_secs(20);
 pub struct Config {
     /// The homeserver's base URL. The only setting without a default; without a homeserver there is [`direct`].
     pub url: Option<BaseUrl>,
+    /// Its name, as in the addresses of its users and media. It tells local media from others where rules ask for that.
+    pub server_name: Option<ServerName>,
     /// PEM file with the only certificate authorities to trust for an `https` URL; those of the system if unset.
     pub ca_file: Option<PathBuf>,
     /// How long to wait for it.

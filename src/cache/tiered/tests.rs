@@ -65,7 +65,7 @@ fn record(fence: u64) -> Arc<Record> {
     };
     #[expect(clippy::disallowed_methods, reason = "what an engine would say")]
     let verdict = Verdict::Clean(Clean::attest());
-    let facts = Facts { size: 1, detected_type: None, container: false, opaque: false };
+    let facts = Facts { size: 1, ..Facts::default() };
     Arc::new(Record {
         order: Order { generation: 1, fence },
         facts,

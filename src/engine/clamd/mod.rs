@@ -217,6 +217,7 @@ impl Engine for Clamd {
         &'a self,
         plaintext: &'a Plaintext,
         facts: &'a Facts,
+        _needed: &'a [Arc<str>],
         deadline: Instant,
     ) -> BoxFuture<'a, Result<Scan, EngineError>> {
         Box::pin(async move {

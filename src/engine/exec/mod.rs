@@ -153,6 +153,7 @@ impl Engine for Exec {
         &'a self,
         plaintext: &'a Plaintext,
         _facts: &'a Facts,
+        _needed: &'a [Arc<str>],
         deadline: Instant,
     ) -> BoxFuture<'a, Result<Scan, EngineError>> {
         self.proof.judge(plaintext.len(), self.ask(plaintext, deadline)).boxed()

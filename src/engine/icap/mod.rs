@@ -15,7 +15,7 @@ mod specimens;
 
 use std::{
     sync::{
-        Mutex,
+        Arc, Mutex,
         atomic::{AtomicBool, Ordering},
     },
     time::{Duration, SystemTime},
@@ -149,6 +149,7 @@ impl Engine for Icap {
         &'a self,
         plaintext: &'a Plaintext,
         _facts: &'a Facts,
+        _needed: &'a [Arc<str>],
         deadline: Instant,
     ) -> BoxFuture<'a, Result<Scan, EngineError>> {
         self.proof.judge(plaintext.len(), self.say_of(plaintext, deadline)).boxed()

@@ -48,12 +48,14 @@ pub(super) fn archive(len: u64) -> io::Result<Plaintext> {
     let second = head.len() as u64 + zeros;
     let tail = [eicar.local(), content, end(&filler, &eicar, second)].concat();
     let spool = Spool::sparse(&head, second + tail.len() as u64)?;
-    Ok(Plaintext::Keyed { ciphertext: Arc::new(spool), keystream: Arc::new(move || overlay(second, tail.clone())) })
+    Ok(Plaintext::Keyed {
+        ciphertext: Arc::new(spool),
+        keystream: Arc::new(move |from| overlay(from, second, tail.clone())),
+    })
 }
 
-/// Replaces what is at `at` by `bytes`.
-fn overlay(at: u64, bytes: Vec<u8>) -> Keystream {
-    let mut position = 0_u64;
+/// Replaces what is at `at` by `bytes`, in what is read from `position` on.
+fn overlay(mut position: u64, at: u64, bytes: Vec<u8>) -> Keystream {
     Box::new(move |piece| {
         let first = usize::try_from(at.saturating_sub(position)).unwrap_or(usize::MAX).min(piece.len());
         for (place, byte) in (position + first as u64..).zip(&mut piece[first..]) {

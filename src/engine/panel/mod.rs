@@ -3,7 +3,10 @@
 //! All are asked at once. What any of them recognises is infected, and the others are waited for no longer. Otherwise every
 //! required engine has to give its verdict: one that fails leaves none. Among their verdicts the one that says least for
 //! the medium counts: *incomplete* before *opaque* before *clean*. An advisory engine is heard if it finds something while
-//! the others are at it, or soon after; what it says else changes nothing, and neither does its silence.
+//! the others are at it, or soon after; what it says else changes nothing, and neither does its silence. Unless it is needed for
+//! this medium: then it counts as required, and is heard even where another one recognised something.
+
+mod heard;
 
 use std::{
     collections::BTreeMap,
@@ -19,6 +22,7 @@ use futures_util::{
 use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
 
+use self::heard::{Heard, Part};
 use super::{Engine, EngineError, Role, Scan};
 use crate::{
     facts::Facts,
@@ -49,30 +53,34 @@ impl Panel {
         self.engines.iter().filter(|(role, _)| *role == Role::Required).map(|(_, engine)| engine)
     }
 
-    async fn ask(&self, plaintext: &Plaintext, facts: &Facts, deadline: Instant) -> Result<Scan, EngineError> {
+    async fn ask(
+        &self,
+        plaintext: &Plaintext,
+        facts: &Facts,
+        needed: &[Arc<str>],
+        deadline: Instant,
+    ) -> Result<Scan, EngineError> {
+        let is_needed = |engine: &Arc<dyn Engine>| needed.iter().any(|name| **name == *engine.name());
         let ask = |(role, engine): &(Role, Arc<dyn Engine>)| {
-            let (role, engine) = (*role, Arc::clone(engine));
-            async move { (role, engine.scan(plaintext, facts, deadline).await) }
+            let engine = Arc::clone(engine);
+            let part = Part { counts: *role == Role::Required || is_needed(&engine), is_needed: is_needed(&engine) };
+            async move { (part, engine.scan(plaintext, facts, needed, deadline).await) }
         };
         let mut asked: FuturesUnordered<_> = self.engines.iter().map(ask).collect();
-        let (mut scans, mut failures, mut until) = (Vec::new(), Vec::new(), deadline);
-        while let Ok(Some((role, outcome))) = timeout_at(until, asked.next()).await {
-            match (role, outcome) {
-                (_, Ok(scan)) if scan.verdict.is_infected() => return Ok(combined(vec![scan])),
-                (Role::Required, Ok(scan)) => scans.push(scan),
-                (Role::Required, Err(error)) => failures.push(error),
-                (Role::Advisory, Ok(_)) => (),
-                (Role::Advisory, Err(error)) => tracing::debug!(%error, "an advisory engine gave no verdict"),
+        let counts = self.engines.iter().filter(|(role, engine)| *role == Role::Required || is_needed(engine));
+        let needs = self.engines.iter().filter(|(_, engine)| is_needed(engine));
+        let mut heard = Heard::expecting(counts.count(), needs.count());
+        let mut until = deadline;
+        while let Ok(Some((part, outcome))) = timeout_at(until, asked.next()).await {
+            heard.take(part, outcome);
+            if heard.is_infected && heard.needed == 0 {
+                break;
             }
-            if role == Role::Required && scans.len() + failures.len() == self.required().count() {
+            if part.counts && heard.missing == 0 {
                 until = deadline.min(Instant::now() + self.advisory_wait);
             }
         }
-        match failures.into_iter().max_by_key(EngineError::blame) {
-            None if scans.len() == self.required().count() => Ok(combined(scans)),
-            None => Err(EngineError::Timeout { blame: 0 }),
-            Some(error) => Err(error),
-        }
+        heard.together()
     }
 }
 
@@ -129,13 +137,18 @@ impl Engine for Panel {
         &'a self,
         plaintext: &'a Plaintext,
         facts: &'a Facts,
+        needed: &'a [Arc<str>],
         deadline: Instant,
     ) -> BoxFuture<'a, Result<Scan, EngineError>> {
-        self.ask(plaintext, facts, deadline).boxed()
+        self.ask(plaintext, facts, needed, deadline).boxed()
     }
 
     fn name(&self) -> &'static str {
         "panel"
+    }
+
+    fn names(&self) -> Vec<String> {
+        self.engines.iter().flat_map(|(_, engine)| engine.names()).collect()
     }
 
     /// As current as the least current part of it; and unless someone recognised something, all who are required today had
@@ -154,6 +167,19 @@ impl Engine for Panel {
     fn epoch(&self) -> Option<Epoch> {
         let epochs: Option<Vec<_>> = self.required().map(|engine| Some((engine.name(), engine.epoch()?))).collect();
         Some(joined(&epochs?.iter().map(|(name, epoch)| (*name, epoch))))
+    }
+
+    fn usual(&self, epoch: &Epoch) -> Epoch {
+        let (mut usual, mut others) = (Vec::new(), parted(epoch).unwrap_or_default());
+        for engine in self.required() {
+            usual.extend(others.remove(engine.name()).map(|part| (engine.name(), part)));
+        }
+        let engine = |name: &str| self.engines.iter().map(|(_, engine)| engine).find(|engine| engine.name() == name);
+        let is_newest = |(name, part): (&String, &Epoch)| engine(name).and_then(|it| it.epoch()).as_ref() == Some(part);
+        match !usual.is_empty() && others.iter().all(is_newest) {
+            true => joined(&usual.iter().map(|(name, part)| (*name, part))),
+            false => epoch.clone(),
+        }
     }
 
     fn is_complete(&self, epoch: &Epoch) -> bool {

@@ -40,7 +40,13 @@ impl Says {
 }
 
 impl Engine for Says {
-    fn scan<'a>(&'a self, _: &'a Plaintext, _: &'a Facts, _: Instant) -> BoxFuture<'a, Result<Scan, EngineError>> {
+    fn scan<'a>(
+        &'a self,
+        _: &'a Plaintext,
+        _: &'a Facts,
+        _: &'a [Arc<str>],
+        _: Instant,
+    ) -> BoxFuture<'a, Result<Scan, EngineError>> {
         async {
             sleep(self.after).await;
             let provenance = Provenance {
@@ -105,9 +111,13 @@ fn panel(engines: impl IntoIterator<Item = (Role, Says)>) -> Arc<dyn Engine> {
 }
 
 async fn ask(panel: &Arc<dyn Engine>) -> Result<Scan, EngineError> {
+    ask_needing(panel, &[]).await
+}
+
+async fn ask_needing(panel: &Arc<dyn Engine>, needed: &[Arc<str>]) -> Result<Scan, EngineError> {
     let plaintext = Plaintext::Held(Arc::new(Spool::of(b"x")));
-    let facts = Facts { size: 1, detected_type: None, container: false, opaque: false };
-    panel.scan(&plaintext, &facts, Instant::now() + Duration::from_mins(1)).await
+    let facts = Facts { size: 1, ..Facts::default() };
+    panel.scan(&plaintext, &facts, needed, Instant::now() + Duration::from_mins(1)).await
 }
 
 async fn name_of([one, two]: [&str; 2], advisory: &str) -> &'static str {
@@ -242,6 +252,35 @@ async fn the_provenance_names_all_who_gave_a_verdict() {
     assert_eq!((&*provenance.engine, &*provenance.backend), ("one+two", "at one+at two"));
 }
 
+#[tokio::test(start_paused = true)]
+async fn an_adviser_that_is_needed_counts_as_required_and_is_heard_in_any_case() {
+    let needed = ["two".into()];
+    for (required, adviser, expected) in [
+        ("clean", "clean", Some(("clean", "one+two"))),
+        ("clean", "opaque", Some(("opaque", "one+two"))),
+        ("clean", "down", None),
+        ("down", "clean", None),
+        ("infected", "clean", Some(("infected", "one+two"))),
+        ("infected", "down", Some(("infected", "one"))),
+        ("clean", "infected", Some(("infected", "two"))),
+    ] {
+        for slow in ["one", "two"] {
+            let wait = |name: &str| if name == slow { Duration::from_secs(30) } else { Duration::ZERO };
+            let says = |name, said| Says { after: wait(name), ..Says::new(name, said) };
+            let panel = panel([(Role::Required, says("one", required)), (Role::Advisory, says("two", adviser))]);
+            let scan = ask_needing(&panel, &needed).await.ok();
+            let said = scan.as_ref().map(|scan| (scan.verdict.name(), &*scan.provenance.engine));
+            assert_eq!(said, expected, "{required} {adviser}, {slow} is slow");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_panel_names_all_of_its_engines() {
+    let two = panel([(Role::Required, Says::new("one", "clean")), (Role::Advisory, Says::new("two", "clean"))]);
+    assert_eq!(two.names(), ["one", "two"]);
+}
+
 #[test]
 fn one_engine_alone_is_no_panel() {
     assert_eq!(panel([(Role::Required, Says::new("alone", "clean"))]).name(), "alone");
@@ -272,4 +311,23 @@ async fn a_verdict_that_one_engine_gave_before_others_were_heard_is_not_complete
     let other = panel([(Role::Required, passes), (Role::Advisory, Says::new("adviser", "infected"))]);
     assert!(!other.is_complete(&ask(&other).await.unwrap().provenance.epoch));
     assert!(!one.is_complete(&Epoch::new("", "")), "nobody's word");
+}
+
+#[tokio::test]
+async fn verdicts_of_more_engines_than_usual_are_told_to_be_of_the_usual_epoch() {
+    let adviser = Arc::new(Says::new("adviser", "clean"));
+    let engines = vec![
+        (Role::Required, Arc::new(Says::new("one", "clean")) as Arc<dyn Engine>),
+        (Role::Advisory, Arc::clone(&adviser) as Arc<dyn Engine>),
+    ];
+    let panel = Panel::of(engines, WAIT);
+    let usual = ask(&panel).await.unwrap().provenance.epoch;
+    assert_eq!(panel.usual(&usual), usual);
+    let more = ask_needing(&panel, &["adviser".into()]).await.unwrap().provenance.epoch;
+    assert_ne!(more, usual);
+    assert_eq!(panel.usual(&more), usual);
+    adviser.bump(7);
+    assert_eq!(panel.usual(&more), more, "the adviser would say more today");
+    let foreign = Epoch::new("a", "b");
+    assert_eq!(panel.usual(&foreign), foreign);
 }

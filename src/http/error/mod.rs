@@ -3,6 +3,7 @@
 //! Native routes answer `errcode` and `error`, scanner routes `reason` and `info`, and never both: clients read a scanner
 //! error that carries an `errcode` as an ordinary Matrix error and miss the verdict.
 
+mod languages;
 mod native;
 mod scanner;
 mod words;
@@ -13,6 +14,7 @@ use http::{
 };
 use serde::Serialize;
 
+pub(super) use self::languages::Languages;
 use super::{compat, native::RefusalStyle, respond, surface::Surface};
 use crate::{
     body::{Body, ReceiveError},
@@ -34,8 +36,10 @@ struct MatrixError {
 }
 
 /// How failures are told where there is a choice.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Style {
+    /// What users read.
+    pub(super) languages: Languages,
     /// Refusals on native routes.
     pub(super) refusal: RefusalStyle,
     /// Failures on scanner routes.
@@ -198,17 +202,17 @@ impl ApiError {
     }
 
     /// Logs the failure and answers it.
-    pub(super) fn into_response(self, surface: Surface, style: Style) -> Response<Body> {
+    pub(super) fn into_response(self, surface: Surface, style: &Style) -> Response<Body> {
         self.log();
         let styled = self.styled(style.refusal).filter(|_| surface == Surface::Native);
         let text = match styled {
-            Some((StatusCode::NOT_FOUND, _)) => Self::NotFound.text(surface),
-            _ => self.text(surface),
+            Some((StatusCode::NOT_FOUND, _)) => Self::NotFound.text(surface, &style.languages),
+            _ => self.text(surface, &style.languages),
         };
         let is_routing = matches!(self, Self::Unrecognized | Self::WrongMethod);
         let ends_connection = matches!(self, Self::Framing(_));
         let mut response = match surface {
-            Surface::Scanner if !is_routing => self.scanner_response(style.compat),
+            Surface::Scanner if !is_routing => self.scanner_response(style.compat, &style.languages),
             Surface::Federation => {
                 let (status, errcode) = self.federation();
                 respond::json(surface, status, &MatrixError { errcode, error: text })

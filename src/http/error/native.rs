@@ -3,14 +3,16 @@
 use http::StatusCode;
 
 use super::ApiError;
-use crate::{http::native::RefusalStyle, upstream::UpstreamError};
+use crate::{http::native::RefusalStyle, policy::Refusal, upstream::UpstreamError};
 
 impl ApiError {
     /// Status and `errcode` on native routes: `matrix-spec` and, for refusals, what clients take as final.
     pub(super) fn native(&self) -> (StatusCode, &'static str) {
         match self {
+            Self::Refused(Refusal::EngineError) | Self::CannotScan(_) | Self::Late | Self::Overloaded(_) => {
+                (StatusCode::SERVICE_UNAVAILABLE, "M_UNKNOWN")
+            }
             Self::Refused(_) => (StatusCode::FORBIDDEN, "M_FORBIDDEN"),
-            Self::CannotScan(_) | Self::Late | Self::Overloaded(_) => (StatusCode::SERVICE_UNAVAILABLE, "M_UNKNOWN"),
             Self::UploadTooLarge | Self::JsonTooLarge | Self::FormTooLarge => {
                 (StatusCode::PAYLOAD_TOO_LARGE, "M_TOO_LARGE")
             }
@@ -54,6 +56,8 @@ impl ApiError {
     /// Status and `errcode` of a refusal in another style than the usual.
     pub(super) fn styled(&self, style: RefusalStyle) -> Option<(StatusCode, &'static str)> {
         match (self, style) {
+            // Waiting helps.
+            (Self::Refused(Refusal::EngineError), _) => None,
             (Self::Refused(_), RefusalStyle::NotFound) => Some((StatusCode::NOT_FOUND, "M_NOT_FOUND")),
             (Self::Refused(_), RefusalStyle::Safety) => Some((StatusCode::BAD_REQUEST, "ORG.MATRIX.MSC4387_SAFETY")),
             _ => None,

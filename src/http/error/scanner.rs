@@ -3,11 +3,11 @@
 use http::{Response, StatusCode};
 use serde::Serialize;
 
-use super::ApiError;
+use super::{ApiError, Languages};
 use crate::{
     body::Body,
     http::{compat::Answers, respond, surface::Surface},
-    policy::Refusal,
+    policy::{Refusal, rule::Wire},
 };
 
 const VIRUS: &str = "***VIRUS DETECTED***";
@@ -39,17 +39,18 @@ impl ApiError {
     fn is_unclean(&self) -> bool {
         match self {
             Self::Refused(Refusal::Type(_)) => false,
+            Self::Refused(Refusal::Rule(denial)) => denial.wire == Wire::NotClean,
             Self::Refused(_) | Self::CannotScan(_) | Self::Late => true,
             _ => false,
         }
     }
 
-    pub(super) fn scanner_response(&self, answers: Answers) -> Response<Body> {
+    pub(super) fn scanner_response(&self, answers: Answers, languages: &Languages) -> Response<Body> {
         let (status, reason, text) = match self.strict().filter(|_| answers.strict_mcs) {
             Some((status, reason, text)) => (status, reason, text.to_owned()),
             None => {
                 let (status, reason) = self.scanner();
-                (status, reason, self.text(Surface::Scanner))
+                (status, reason, self.text(Surface::Scanner, languages))
             }
         };
         let is_dual = answers.matrix_401 && status == StatusCode::UNAUTHORIZED;
@@ -76,7 +77,11 @@ impl ApiError {
     /// Status and `reason`. The vocabulary is closed: clients match on it.
     fn scanner(&self) -> (StatusCode, &'static str) {
         match self {
+            Self::Refused(Refusal::EngineError) => self.native(),
             Self::Refused(Refusal::Type(_)) => (StatusCode::FORBIDDEN, "MCS_MIME_TYPE_FORBIDDEN"),
+            Self::Refused(Refusal::Rule(denial)) if denial.wire == Wire::TypeForbidden => {
+                (StatusCode::FORBIDDEN, "MCS_MIME_TYPE_FORBIDDEN")
+            }
             Self::Refused(_) | Self::MalformedMedia => (StatusCode::FORBIDDEN, "MCS_MEDIA_NOT_CLEAN"),
             Self::Upstream(_)
             | Self::UpstreamBroken

@@ -2,7 +2,7 @@
 
 use http::StatusCode;
 
-use super::ApiError;
+use super::{ApiError, Languages};
 use crate::{http::surface::Surface, policy::Refusal};
 
 impl ApiError {
@@ -15,6 +15,8 @@ impl ApiError {
             Self::Refused(Refusal::Oversize) | Self::UploadTooLarge | Self::FormTooLarge => "oversize",
             Self::Refused(Refusal::Type(_)) => "type",
             Self::Refused(Refusal::Unscanned) => "unscanned",
+            Self::Refused(Refusal::EngineError) => "cannot_scan",
+            Self::Refused(Refusal::Rule(_) | Refusal::Unlisted) => "rule",
             Self::CannotScan(_) | Self::Late => "cannot_scan",
             Self::Overloaded(_) => "overloaded",
             Self::RequestStalled | Self::RequestBroken => "client_failed",
@@ -40,7 +42,8 @@ impl ApiError {
     }
 
     /// What the client is told. Names no signature, no address and no reason of ours that an attacker could use.
-    pub(super) fn text(&self, surface: Surface) -> String {
+    /// What a rule says is its author's.
+    pub(super) fn text(&self, surface: Surface, languages: &Languages) -> String {
         let text = match self {
             _ if surface == Surface::Federation && self.federation().0 == StatusCode::NOT_FOUND => "Not found",
             Self::Refused(Refusal::Infected) if surface == Surface::Scanner => "***VIRUS DETECTED***",
@@ -57,7 +60,13 @@ impl ApiError {
                 return format!("File type: {name} not allowed");
             }
             Self::Refused(Refusal::Type(_)) => "This file was refused: files of its type are not allowed",
-            Self::CannotScan(_) | Self::Late => "The file could not be scanned; try again later",
+            Self::Refused(Refusal::Rule(denial)) if let Some(reason) = languages.choose(&denial.reasons) => reason,
+            Self::Refused(Refusal::Rule(_) | Refusal::Unlisted) => {
+                "This file was refused: files like it are not allowed"
+            }
+            Self::Refused(Refusal::EngineError) | Self::CannotScan(_) | Self::Late => {
+                "The file could not be scanned; try again later"
+            }
             Self::Overloaded(_) => "Too many requests at the moment; try again later",
             Self::UploadTooLarge => "The file is too large to be uploaded",
             Self::UploadEncoded(what) | Self::BadRequest(what) | Self::Framing(what) => what,

@@ -1,5 +1,7 @@
 //! Native reads: media and thumbnails.
 
+use std::sync::Arc;
+
 use headers::{ETag, HeaderMapExt};
 use http::{
     HeaderMap, Method, Response, StatusCode,
@@ -9,14 +11,15 @@ use http::{
 
 use super::{
     Handled,
-    fetch::{address, ask, declared_length, relay_refusal, take_in},
-    inspect, let_through, reader, refuse_thumbnail_of_infected,
+    fetch::{address, ask, declared_length, oversize, relay_refusal, take_in},
+    inspect, let_oversize_through, let_through, reader, refuse_thumbnail_of_infected,
 };
 use crate::{
     body::{self, Body, HOLD},
     cache::key::Reader,
+    facts::{Direction, Occasion},
     http::{
-        Context, respond,
+        Context, occasion, respond,
         route::{Download, Kind},
         surface::Surface,
         validators::{self, Precondition},
@@ -34,6 +37,8 @@ pub(crate) struct Read {
     pub method: Method,
     pub headers: HeaderMap,
     pub target: PathAndQuery,
+    /// The route's name.
+    pub route: &'static str,
 }
 
 /// What remains of a request while it is answered.
@@ -46,6 +51,7 @@ struct Asked {
     /// Headers that the homeserver is not asked with.
     conditions: HeaderMap,
     reader: Reader,
+    occasion: Arc<Occasion>,
 }
 
 impl Asked {
@@ -58,23 +64,38 @@ impl Asked {
 /// Fetches with the caller's own credentials, and serves the very bytes that were judged: from the spool that was
 /// scanned, or, when they are known, as they come, with the end held back until they prove to be the same.
 pub(crate) async fn download(context: &Context, read: Read) -> Handled {
-    let Read { wanted, method, headers, target } = read;
+    let Read { wanted, method, headers, target, route } = read;
     let reader = reader::client(context, &headers, target.query());
     let query = target.query().filter(|_| wanted.kind == Kind::Thumbnail).map(str::to_owned);
     let conditions = conditions(&headers);
-    let asked = Asked { media: wanted.media, kind: wanted.kind, query, method, conditions, reader };
     let target = if wanted.is_legacy { without_redirects(&target) } else { target };
     let answer = ask(context, headers, target).await?;
     if answer.status() != StatusCode::OK {
         return relay_refusal(context, answer).await;
     }
+    let occasion = occasion(context, &wanted, route, answer.headers());
+    let asked = Asked { media: wanted.media, kind: wanted.kind, query, method, conditions, reader, occasion };
     if wanted.kind == Kind::Thumbnail {
-        refuse_thumbnail_of_infected(context, &asked.media).await?;
+        refuse_thumbnail_of_infected(context, &asked.media, &asked.occasion).await?;
+    }
+    if let Some(len) = oversize(context, answer.headers()) {
+        return serve_unscanned(context, &asked, answer, len);
     }
     match expected(context, answer.headers(), &asked).await {
         Some(known) => serve_known(context, &asked, known, answer).await,
         None => serve_spooled(context, &asked, answer).await,
     }
+}
+
+/// The request, and what the homeserver says of the medium. What a client adds to the address to be taken for a homeserver makes
+/// no difference here: it could as well not.
+fn occasion(context: &Context, wanted: &Download, route: &'static str, answer: &HeaderMap) -> Arc<Occasion> {
+    let direction = match wanted.kind {
+        Kind::Full => Direction::Download,
+        Kind::Thumbnail => Direction::Thumbnail,
+    };
+    let declared = occasion::declared(answer);
+    Arc::new(Occasion { declared, ..occasion::of_media(context, direction, route, &wanted.media) })
 }
 
 fn conditions(headers: &HeaderMap) -> HeaderMap {
@@ -93,18 +114,18 @@ async fn expected(context: &Context, answer: &HeaderMap, asked: &Asked) -> Optio
     if answer.contains_key(CONTENT_ENCODING) || answer.contains_key(TRANSFER_ENCODING) {
         return None;
     }
-    context.inspector.known(context.inspector.location(&asked.address()), len).await
+    context.inspector.known(context.inspector.location(&asked.address()), len, &asked.occasion).await
 }
 
 async fn serve_known(context: &Context, asked: &Asked, known: Known, answer: Response<Body>) -> Handled {
     let tag = validators::etag(known.identity().as_bytes());
     let is_current = validators::precondition(&asked.conditions, &tag) == Precondition::NotModified;
     let is_buffered = !is_current && (context.native.always_buffer || asked.conditions.contains_key(RANGE));
-    if known.decision == Decision::Allow && is_buffered {
+    if known.decided.decision == Decision::Allow && is_buffered {
         return serve_spooled(context, asked, answer).await;
     }
     known.count(asked.reader);
-    let_through(Some(&asked.media), None, &known.decision, (known.identity(), known.record()))?;
+    let_through(Some(&asked.media), None, &known.decided, (known.identity(), Some(known.record())))?;
     let head = media_head(context, answer.headers(), &tag);
     if is_current {
         return Ok((respond::not_modified(head), "not_modified"));
@@ -124,7 +145,7 @@ async fn serve_known(context: &Context, asked: &Asked, known: Known, answer: Res
 
 async fn serve_spooled(context: &Context, asked: &Asked, answer: Response<Body>) -> Handled {
     let address = || asked.address();
-    let fetched = take_in(context, Some(&address), answer).await?;
+    let fetched = take_in(context, Some(&address), answer, Arc::clone(&asked.occasion)).await?;
     let inspection = inspect(context, Some(&asked.media), &fetched, Way::Keyless(asked.reader), Some(&address)).await?;
     let (spool, tag) = (&fetched.spool, validators::etag(inspection.identity.as_bytes()));
     let head = media_head(context, &fetched.headers, &tag);
@@ -133,6 +154,15 @@ async fn serve_spooled(context: &Context, asked: &Asked, answer: Response<Body>)
     }
     let part = validators::range(&asked.method, &asked.conditions, &tag, spool.len());
     Ok((respond::part(head, &part, spool), "served"))
+}
+
+/// Passes on what is too large to be scanned, if the policy lets it pass. Nobody compares it with anything, so it has no name to be
+/// asked for again by.
+fn serve_unscanned(context: &Context, asked: &Asked, answer: Response<Body>, len: u64) -> Handled {
+    let_oversize_through(context, &asked.occasion, len, true)?;
+    let head = respond::media_head(Surface::Native, answer.headers(), context.native.max_age);
+    let body = body::guarded(answer.into_body(), context.bounds.stall);
+    Ok((respond::media(head, len, body), "unscanned"))
 }
 
 fn media_head(context: &Context, upstream: &HeaderMap, tag: &ETag) -> HeaderMap {

@@ -4,14 +4,15 @@ use std::sync::Arc;
 
 use http::{
     HeaderMap, Method, Response, StatusCode,
-    header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, LOCATION},
+    header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, LOCATION, TRANSFER_ENCODING},
     uri::PathAndQuery,
 };
 use serde_json::json;
 
-use super::{Handled, MAX_ERROR};
+use super::{Handled, MAX_ERROR, let_oversize_through};
 use crate::{
     body::{self, Body, HOLD},
+    facts::Occasion,
     http::{Context, error::ApiError, respond, route::Kind},
     media::MediaRef,
     policy::Refusal,
@@ -25,6 +26,8 @@ pub(super) struct Fetched {
     pub spool: Arc<Spool>,
     /// The form in which it came, if that was another: an engine is to see both.
     pub encoded: Option<Arc<Spool>>,
+    /// The request, and what the medium is called where it comes from.
+    pub occasion: Arc<Occasion>,
 }
 
 /// Makes the name of an address, which only some requests need.
@@ -53,16 +56,26 @@ pub(super) async fn ask(
     }
 }
 
+/// The length of an answer that is too large to be scanned, and could be passed on as it comes: what has no length, or another
+/// form than its reader will see, could not.
+pub(super) fn oversize(context: &Context, answer: &HeaderMap) -> Option<u64> {
+    let is_plain = !(answer.contains_key(CONTENT_ENCODING) || answer.contains_key(TRANSFER_ENCODING));
+    declared_length(answer).filter(|length| is_plain && *length > context.bounds.max_media_bytes)
+}
+
 /// Takes in the body of a 200. Of several who are given the same medium, one does, unless it is small.
 pub(super) async fn take_in(
     context: &Context,
     address: Option<&Address<'_>>,
     answer: Response<Body>,
+    occasion: Arc<Occasion>,
 ) -> Result<Fetched, ApiError> {
     let (parts, body) = answer.into_parts();
     let (bounds, declared) = (&context.bounds, declared_length(&parts.headers));
     let is_encoded = is_gzip(&parts.headers)?;
-    if declared.is_some_and(|length| length > bounds.max_media_bytes) {
+    if let Some(length) = declared.filter(|length| *length > bounds.max_media_bytes) {
+        // Whoever could pass it on looked at its length before.
+        let_oversize_through(context, &occasion, length, false)?;
         return Err(ApiError::Refused(Refusal::Oversize));
     }
     let (spooler, max, stall) = (Arc::clone(&context.spooler), bounds.max_media_bytes, bounds.stall);
@@ -77,16 +90,21 @@ pub(super) async fn take_in(
     };
     let spool = received.map_err(|error| ApiError::from_upstream(&error))?;
     match is_encoded {
-        false => Ok(Fetched { headers: parts.headers, spool, encoded: None }),
-        true => decode(context, parts.headers, spool).await,
+        false => Ok(Fetched { headers: parts.headers, spool, encoded: None, occasion }),
+        true => decode(context, parts.headers, spool, occasion).await,
     }
 }
 
 /// We ask for no encoding. One that comes all the same is undone, so that readers and engine see the same.
-async fn decode(context: &Context, headers: HeaderMap, encoded: Arc<Spool>) -> Result<Fetched, ApiError> {
+async fn decode(
+    context: &Context,
+    headers: HeaderMap,
+    encoded: Arc<Spool>,
+    occasion: Arc<Occasion>,
+) -> Result<Fetched, ApiError> {
     let filling = context.spooler.begin(context.bounds.max_media_bytes, None);
     let spool = gunzip(&encoded, filling).await.map_err(|error| ApiError::from_gunzip(&error))?;
-    Ok(Fetched { headers, spool: Arc::new(spool), encoded: Some(encoded) })
+    Ok(Fetched { headers, spool: Arc::new(spool), encoded: Some(encoded), occasion })
 }
 
 fn is_gzip(headers: &HeaderMap) -> Result<bool, ApiError> {

@@ -19,9 +19,10 @@ use super::{Context, error::ApiError};
 use crate::{
     body::Body,
     cache::key::Key,
+    facts::Occasion,
     inspect::{Inspection, Way},
     media::MediaRef,
-    policy::{Decision, Refusal},
+    policy::{Decided, Decision},
     spool::Spool,
     verdict::Record,
 };
@@ -43,16 +44,18 @@ async fn inspect(
     way: Way<'_>,
     address: Option<&Address<'_>>,
 ) -> Result<Inspection, ApiError> {
+    let (spool, occasion) = (&fetched.spool, &fetched.occasion);
     if let Some(encoded) = &fetched.encoded {
         // Noise, since it is compressed: what is asked is whether anything was found.
-        inspect_spool(context, media, encoded, Way::Encoded).await?;
-        return inspect_spool(context, media, &fetched.spool, way).await;
+        inspect_spool(context, media, encoded, Way::Encoded, occasion).await?;
+        return inspect_spool(context, media, spool, way, occasion).await;
     }
-    let inspection = context.inspector.inspect(&fetched.spool, way).await?;
-    if let Some(address) = address {
-        context.inspector.remember(address, fetched.spool.len(), &inspection).await;
+    let inspection = context.inspector.inspect(spool, way, occasion).await?;
+    // Of what no engine looked at, nothing is remembered.
+    if let Some(address) = address.filter(|_| inspection.record.is_some()) {
+        context.inspector.remember(address, spool.len(), &inspection).await;
     }
-    let_through(media, Some(&fetched.spool), &inspection.decision, (inspection.plaintext, &inspection.record))?;
+    let_through(media, Some(spool), &inspection.decided, (inspection.plaintext, inspection.record.as_deref()))?;
     Ok(inspection)
 }
 
@@ -62,20 +65,38 @@ async fn inspect_spool(
     media: Option<&MediaRef>,
     spool: &Arc<Spool>,
     way: Way<'_>,
+    occasion: &Arc<Occasion>,
 ) -> Result<Inspection, ApiError> {
-    let inspection = context.inspector.inspect(spool, way).await?;
-    let_through(media, Some(spool), &inspection.decision, (inspection.plaintext, &inspection.record))?;
+    let inspection = context.inspector.inspect(spool, way, occasion).await?;
+    let_through(media, Some(spool), &inspection.decided, (inspection.plaintext, inspection.record.as_deref()))?;
     Ok(inspection)
 }
 
 /// Refuses what shows an infected medium, whatever became of it on the way. A clean medium says nothing of thumbnails.
-async fn refuse_thumbnail_of_infected(context: &Context, media: &MediaRef) -> Result<(), ApiError> {
+async fn refuse_thumbnail_of_infected(
+    context: &Context,
+    media: &MediaRef,
+    occasion: &Occasion,
+) -> Result<(), ApiError> {
     let whole = context.inspector.location(&media.path());
-    if !context.inspector.is_known_infected(whole).await {
-        return Ok(());
+    match context.inspector.refusal_of_infected(whole, occasion).await {
+        None => Ok(()),
+        Some(refusal) => {
+            tracing::info!(%media, "refused: a thumbnail of what is infected");
+            Err(ApiError::Refused(refusal))
+        }
     }
-    tracing::info!(%media, "refused: a thumbnail of what is infected");
-    Err(ApiError::Refused(Refusal::Infected))
+}
+
+/// Lets something through that is too large to be scanned, if it could be passed on, or refuses it.
+fn let_oversize_through(context: &Context, occasion: &Occasion, len: u64, could_pass: bool) -> Result<(), ApiError> {
+    match context.inspector.decide_on_oversize(occasion, len, could_pass) {
+        Decided { decision: Decision::Allow, .. } => Ok(()),
+        Decided { decision: Decision::Block(refusal), by, .. } => {
+            tracing::info!(len, by = by.name(), severity = refusal.severity(), "refused: too large to be scanned");
+            Err(ApiError::Refused(refusal))
+        }
+    }
 }
 
 /// Refuses what the policy refuses. `media` is its address, if it has one yet; `spool`'s name is that of its scan. Operators name
@@ -83,12 +104,14 @@ async fn refuse_thumbnail_of_infected(context: &Context, media: &MediaRef) -> Re
 fn let_through(
     media: Option<&MediaRef>,
     spool: Option<&Arc<Spool>>,
-    decision: &Decision,
-    (identity, record): (Key, &Record),
+    decided: &Decided,
+    (identity, record): (Key, Option<&Record>),
 ) -> Result<(), ApiError> {
-    let Decision::Block(refusal) = decision else { return Ok(()) };
-    let (verdict, backend) = (&record.verdict, &record.provenance.backend);
+    let Decision::Block(refusal) = &decided.decision else { return Ok(()) };
+    let (verdict, backend) = (record.map(|record| &record.verdict), record.map(|record| &record.provenance.backend));
     let (media, scan) = (media.map(tracing::field::display), spool.map(|spool| tracing::field::display(spool.id())));
-    tracing::info!(media, %identity, ?verdict, backend, scan, "refused");
+    let (by, state) = (decided.by.name(), decided.state.name());
+    let severity = refusal.severity();
+    tracing::info!(media, %identity, ?verdict, backend, scan, by, state, severity, "refused");
     Err(ApiError::Refused(refusal.clone()))
 }

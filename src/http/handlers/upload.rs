@@ -12,14 +12,18 @@ use hyper::body::Incoming;
 use tokio::time::timeout;
 
 use super::{
-    Handled, caller,
+    Handled,
+    caller::{self, Caller},
     fetch::{declared_length, relay_refusal},
-    inspect_spool,
+    inspect_spool, let_oversize_through,
 };
 use crate::{
     body,
-    http::{Context, error::ApiError, respond},
+    facts::{Direction, Occasion},
+    http::{Context, error::ApiError, occasion, respond},
     inspect::Way,
+    media::MediaRef,
+    policy::Refusal,
     upstream::Purpose,
 };
 
@@ -28,22 +32,44 @@ use crate::{
 pub(crate) struct AwaitsContinue;
 
 /// Takes the file in, has it inspected, and sends it on with an exact length: Synapse refuses chunked uploads.
-pub(crate) async fn upload(context: &Context, mut parts: Parts, target: PathAndQuery, incoming: Incoming) -> Handled {
+pub(crate) async fn upload(
+    context: &Context,
+    mut parts: Parts,
+    target: PathAndQuery,
+    incoming: Incoming,
+    route: &'static str,
+) -> Handled {
     let bounds = &context.bounds;
-    if let Some(refused) = refuse_early(context, &parts.headers, &target).await {
-        read_off(&parts, incoming, bounds.stall).await;
-        return refused;
-    }
-    let filling = context.spooler.begin(bounds.max_media_bytes, declared_length(&parts.headers));
-    let received = body::receive(body::incoming(incoming), filling, bounds.stall).await;
-    let spool = Arc::new(received.map_err(ApiError::from_request)?);
-    context.metrics.taken_in("upload").inc_by(spool.len());
-    let inspecting = inspect_spool(context, None, &spool, Way::Upload(None));
-    timeout(context.native.upload_timeout, inspecting).await.map_err(|_| ApiError::Late)??;
-    parts.headers.insert(CONTENT_LENGTH, spool.len().into());
-    let body = body::spooled(&spool);
+    let admitted = match admit(context, &parts.headers, &target, route).await {
+        Ok(admitted) => admitted,
+        Err(refused) => {
+            read_off(&parts, incoming, bounds.stall).await;
+            return *refused;
+        }
+    };
+    let body = match admitted {
+        Admitted::Unscanned => body::guarded(body::incoming(incoming), bounds.stall),
+        Admitted::ToScan(occasion) => {
+            let filling = context.spooler.begin(bounds.max_media_bytes, declared_length(&parts.headers));
+            let received = body::receive(body::incoming(incoming), filling, bounds.stall).await;
+            let spool = Arc::new(received.map_err(ApiError::from_request)?);
+            context.metrics.taken_in("upload").inc_by(spool.len());
+            let inspecting = inspect_spool(context, None, &spool, Way::Upload(None), &occasion);
+            timeout(context.native.upload_timeout, inspecting).await.map_err(|_| ApiError::Late)??;
+            parts.headers.insert(CONTENT_LENGTH, spool.len().into());
+            body::spooled(&spool)
+        }
+    };
     let answer = context.homeserver()?.send(Purpose::Upload, parts.method, target, parts.headers, body).await?;
     Ok((respond::relay(answer, bounds.stall), "forwarded"))
+}
+
+/// An upload whose body may come.
+enum Admitted {
+    /// It is let through only when it was scanned.
+    ToScan(Arc<Occasion>),
+    /// It is too large for that, and passes.
+    Unscanned,
 }
 
 /// Reads off the body of a refused request, unless its client waits to be asked for it.
@@ -53,20 +79,44 @@ pub(crate) async fn read_off(parts: &Parts, incoming: Incoming, within: Duration
     }
 }
 
-/// What the head of an upload is refused for, if it is, before its body is looked at: nobody can have files scanned who could
-/// not upload them.
-async fn refuse_early(context: &Context, headers: &HeaderMap, target: &PathAndQuery) -> Option<Handled> {
-    if let Err(error) = check_encoding(headers) {
-        return Some(Err(error));
+/// Looks at the head of an upload, and refuses it, if it does, before there is a body: nobody can have files scanned who could not
+/// upload them.
+async fn admit(
+    context: &Context,
+    headers: &HeaderMap,
+    target: &PathAndQuery,
+    route: &'static str,
+) -> Result<Admitted, Box<Handled>> {
+    let refused = |error: ApiError| Box::new(Err(error));
+    check_encoding(headers).map_err(refused)?;
+    let oversize = declared_length(headers).filter(|length| *length > context.bounds.max_media_bytes);
+    if oversize.is_some() && !context.inspector.may_pass_oversize(Direction::Upload) {
+        return Err(refused(ApiError::UploadTooLarge));
     }
-    if declared_length(headers).is_some_and(|length| length > context.bounds.max_media_bytes) {
-        return Some(Err(ApiError::UploadTooLarge));
+    let user = match caller::identify(context, headers.clone(), target.query()).await.map_err(refused)? {
+        Caller::Known(user) => user,
+        Caller::Refused(answer) => return Err(Box::new(relay_refusal(context, answer).await)),
+    };
+    let occasion = Occasion { user, ..occasion(context, headers, target, route) };
+    let Some(length) = oversize else { return Ok(Admitted::ToScan(Arc::new(occasion))) };
+    match let_oversize_through(context, &occasion, length, true) {
+        Ok(()) => Ok(Admitted::Unscanned),
+        Err(ApiError::Refused(Refusal::Oversize)) => Err(refused(ApiError::UploadTooLarge)),
+        Err(error) => Err(refused(error)),
     }
-    match caller::refusal(context, headers.clone(), target.query()).await {
-        Ok(None) => None,
-        Ok(Some(answer)) => Some(relay_refusal(context, answer).await),
-        Err(error) => Some(Err(error)),
-    }
+}
+
+/// The request. What is uploaded has an address already if it was reserved.
+fn occasion(context: &Context, headers: &HeaderMap, target: &PathAndQuery, route: &'static str) -> Occasion {
+    let mut segments = target.path().rsplit('/');
+    let address = segments.next().zip(segments.next()).filter(|_| segments.next() == Some("upload"));
+    let media = address.and_then(|(id, server)| MediaRef::from_segments(server, id).ok());
+    let occasion = match media {
+        Some(media) => occasion::of_media(context, Direction::Upload, route, &media),
+        None => Occasion { server: occasion::our_server(context), ..Occasion::new(Direction::Upload, route) },
+    };
+    let declared = occasion::declared_by_upload(headers, target.query());
+    Occasion { is_local: Some(true), declared, ..occasion }
 }
 
 /// Homeservers store encoded bodies as they are, so what is scanned would not be what some reader decodes; and a form

@@ -90,7 +90,13 @@ impl Fake {
 }
 
 impl Engine for Fake {
-    fn scan<'a>(&'a self, text: &'a Plaintext, _: &'a Facts, _: Instant) -> BoxFuture<'a, Result<Scan, EngineError>> {
+    fn scan<'a>(
+        &'a self,
+        text: &'a Plaintext,
+        _: &'a Facts,
+        _: &'a [Arc<str>],
+        _: Instant,
+    ) -> BoxFuture<'a, Result<Scan, EngineError>> {
         let content = text.spool().bytes().expect("it is in memory")[0].into();
         let vouch = self.vouch.lock().unwrap().clone();
         let mut scans = self.scans.lock().unwrap();

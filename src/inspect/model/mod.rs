@@ -24,7 +24,7 @@ use prometheus::Registry;
 use tokio_util::task::TaskTracker;
 
 use self::engine::{Fake, Scanned, Scans, Signatures};
-use super::{Config, Inspection, Inspector, Stages, Way};
+use super::{Config, Inspector, Stages, Way, tests::occasion};
 use crate::{
     audit::{self, Audit},
     cache::{
@@ -32,10 +32,10 @@ use crate::{
         far::Far,
         key::{Key, KeyRing},
     },
+    clock::Clock,
     engine::Engine as _,
-    policy::{self, Policy},
     spool::{self, Spool, Spooler},
-    verdict::{Standing, Verdict},
+    verdict::{Record, Standing, Verdict},
 };
 
 /// What may happen. Numbers are taken modulo what there is of it.
@@ -125,7 +125,8 @@ impl World {
             engine: Arc::clone(&engine) as _,
             cache: VerdictCache::with_memory_before(Arc::clone(&self.far) as _, self.is_shared, self.ring.clone()),
             audit: Audit::register(&audit::Config::default(), &Registry::new()).unwrap(),
-            policy: Policy::load(&policy::Config { dir: "/nowhere".into(), ..policy::Config::default() }).unwrap(),
+            policy: super::tests::in_force(),
+            clock: Clock::default(),
             spooler: Arc::clone(&self.spooler),
             scan_timeout: Duration::from_mins(1),
         };
@@ -251,8 +252,13 @@ impl World {
     async fn ask(&mut self, node: usize, content: usize) {
         let body = Self::spool(content);
         let bump = self.nodes[node].engine.bump(0);
-        let said = self.nodes[node].inspector.inspect(&body, Way::Upload(None)).await.unwrap();
+        let said = self.judged(node, &body).await;
         self.check(node, content, bump, &said);
+    }
+
+    async fn judged(&self, node: usize, body: &Arc<Spool>) -> Arc<Record> {
+        let said = self.nodes[node].inspector.inspect(body, Way::Upload(None), &occasion()).await;
+        said.unwrap().record.expect("an engine said so")
     }
 
     async fn ask_afresh(&mut self, node: usize, content: usize) {
@@ -262,7 +268,7 @@ impl World {
         let known = self.far.read(key);
         let is_reachable = self.is_up() && self.nodes[node].cache().trouble().is_none();
         let bump = self.nodes[node].engine.bump(0);
-        let said = self.nodes[node].inspector.inspect(&Self::spool(content), Way::Upload(None)).await.unwrap();
+        let said = self.judged(node, &Self::spool(content)).await;
         self.check(node, content, bump, &said);
         if let Some(Entry::Record(record)) = known.filter(|_| is_reachable) {
             let scan = self.scan_of(&record.provenance.backend).1;
@@ -270,7 +276,7 @@ impl World {
             let is_newer = self.published[theirs] > self.published[own];
             let is_used = self.nodes.iter().any(|node| node.told == Some(theirs) && node.engine.version() == theirs);
             let counts = record.verdict.is_infected() && !record.is_refuted() && scan.bump >= self.bump;
-            let is_undone = !said.record.verdict.is_infected();
+            let is_undone = !said.verdict.is_infected();
             assert!(
                 !(is_newer && is_used && counts && is_undone && self.is_shared && !Self::was_taken_back(&scan)),
                 "node {node} at {own} undoes what {theirs} found in {content}"
@@ -288,8 +294,8 @@ impl World {
     }
 
     /// What must hold of every answer.
-    fn check(&self, at: usize, content: usize, known_bump: u64, said: &Inspection) {
-        let (node, record) = (&self.nodes[at], &said.record);
+    fn check(&self, at: usize, content: usize, known_bump: u64, record: &Record) {
+        let node = &self.nodes[at];
         let (number, scan) = self.scan_of(&record.provenance.backend);
         let (own, used) = (node.engine.version(), scan.version);
         assert_eq!(scan.content, content, "it is about other bytes");

@@ -18,7 +18,7 @@ use self::{
     gate::{Gate, Pass},
     later::{Body, Job, Later},
 };
-use super::{Config, InspectError, Inspector, Outcome, patience::Patience};
+use super::{Config, InspectError, Inspector, Outcome, patience::Patience, task::Task};
 use crate::{
     cache::key::Key,
     crypto::attachment::AttachmentKey,
@@ -149,11 +149,11 @@ impl Inspector {
         &self,
         identity: Key,
         plaintext: &Plaintext,
-        errand: Errand,
+        task: &Task,
         patience: Patience,
     ) -> Result<Arc<Record>, InspectError> {
-        let outcome = self.ask(identity, plaintext, Some(errand), patience).await;
-        self.rescans.count(errand, &outcome);
+        let outcome = self.ask(identity, plaintext, (Some(task.errand), &task.hearing), patience).await;
+        self.rescans.count(task.errand, &outcome);
         if outcome.is_ok() {
             self.rescans.later.forget(identity);
         }
@@ -189,10 +189,10 @@ impl Inspector {
         let identity = job.identity;
         let _expected = self.rescans.gate.expect(identity);
         let outcome: Outcome = match job.body.clone() {
-            Body::Plain(spool) => self.scan_once(identity, Plaintext::Held(spool), Errand::Background).await,
+            Body::Plain(spool) => self.scan_once(identity, Plaintext::Held(spool), Task::in_background()).await,
             Body::Sealed(spool, key) => {
                 let ciphertext = self.stages.cache.keys().plaintext(spool.digest());
-                self.open_and_judge(ciphertext, spool, key, Errand::Background).await
+                self.open_and_judge(ciphertext, spool, key, Task::in_background()).await
             }
         };
         let comes_again = match &outcome {

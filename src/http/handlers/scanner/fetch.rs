@@ -1,5 +1,7 @@
 //! Which media route of the homeserver a scanner request stands for.
 
+use std::sync::Arc;
+
 use http::{
     HeaderMap, Response, StatusCode,
     header::{AUTHORIZATION, CONTENT_TYPE},
@@ -9,6 +11,7 @@ use serde::Deserialize;
 
 use crate::{
     body::{self, Body},
+    facts::{Direction, Occasion},
     http::{
         Context,
         compat::PASSED_ON,
@@ -17,6 +20,7 @@ use crate::{
             MAX_ERROR, caller,
             fetch::{self, Fetched, take_in},
         },
+        occasion,
         route::Kind,
     },
     json,
@@ -30,6 +34,8 @@ pub(super) struct Wanted<'a> {
     pub kind: Kind,
     /// Parameters of a thumbnail, as they came.
     pub query: Option<&'a str>,
+    /// The name of the route that asks for it.
+    pub route: &'static str,
 }
 
 impl Wanted<'_> {
@@ -41,6 +47,11 @@ impl Wanted<'_> {
         let query = self.query.map(|query| format!("?{query}")).unwrap_or_default();
         let target = format!("{prefix}/{kind}/{}{query}", self.media.path());
         target.parse().map_err(|_| ApiError::BadRequest("The query is malformed"))
+    }
+
+    fn occasion(&self, context: &Context, answer: &HeaderMap) -> Arc<Occasion> {
+        let declared = occasion::declared(answer);
+        Arc::new(Occasion { declared, ..occasion::of_media(context, Direction::Scan, self.route, self.media) })
     }
 
     pub(super) fn address(&self) -> String {
@@ -72,7 +83,10 @@ pub(super) async fn fetch(context: &Context, headers: &HeaderMap, wanted: &Wante
         if answer.status() == StatusCode::OK {
             let kinds = answer.headers().get_all(CONTENT_TYPE).iter().count();
             return match kinds {
-                1 => take_in(context, Some(&|| wanted.address()), answer).await,
+                1 => {
+                    let occasion = wanted.occasion(context, answer.headers());
+                    take_in(context, Some(&|| wanted.address()), answer, occasion).await
+                }
                 _ => Err(ApiError::UpstreamAnswer("not exactly one content type")),
             };
         }
@@ -106,14 +120,15 @@ fn for_homeserver(context: &Context, from: &HeaderMap) -> HeaderMap {
     headers
 }
 
-/// Refuses a caller whom the homeserver does not say that it knows, before anything is done that it has no part in.
-pub(super) async fn admit(context: &Context, headers: &HeaderMap) -> Result<(), ApiError> {
+/// Refuses a caller whom the homeserver does not say that it knows, before anything is done that it has no part in. Gives the name of
+/// one whom it does.
+pub(super) async fn admit(context: &Context, headers: &HeaderMap) -> Result<Option<Arc<str>>, ApiError> {
     if !headers.contains_key(AUTHORIZATION) {
         return Err(ApiError::MissingToken);
     }
     let answer = caller::ask(context, for_homeserver(context, headers), None).await?;
     if answer.status() == StatusCode::OK {
-        return Ok(());
+        return Ok(caller::user(context, answer).await);
     }
     Err(match refusal(context, answer).await {
         ApiError::NotFound => ApiError::UpstreamAnswer("it does not say who asks"),

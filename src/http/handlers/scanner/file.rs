@@ -10,6 +10,7 @@ use super::{
     form::{MAX_AROUND, receive},
 };
 use crate::{
+    facts::{Direction, Occasion},
     http::{
         Context,
         error::ApiError,
@@ -19,14 +20,20 @@ use crate::{
 };
 
 /// Scans the file in a form. It costs scans, and the homeserver is asked for no medium: so it is asked who the caller is.
-pub(super) async fn scan(context: &Context, parts: &Parts, mut incoming: Incoming) -> Result<(), ApiError> {
+pub(super) async fn scan(
+    context: &Context,
+    parts: &Parts,
+    mut incoming: Incoming,
+    route: &'static str,
+) -> Result<(), ApiError> {
     let received = async {
         let boundary = check(context, parts)?;
-        admit(context, &parts.headers).await?;
-        receive(context, &mut incoming, boundary, declared_length(&parts.headers)).await
+        let user = admit(context, &parts.headers).await?;
+        let form = receive(context, &mut incoming, boundary, declared_length(&parts.headers)).await?;
+        Ok((form, user))
     };
-    let form = match received.await {
-        Ok(form) => form,
+    let (form, user) = match received.await {
+        Ok(received) => received,
         Err(error) => {
             read_off(parts, incoming, context.bounds.stall).await;
             return Err(error);
@@ -35,7 +42,8 @@ pub(super) async fn scan(context: &Context, parts: &Parts, mut incoming: Incomin
     context.metrics.taken_in("upload").inc_by(form.file.len());
     let reader = reader::client(context, &parts.headers, None);
     let way = form.key.as_ref().map_or(Way::Upload(Some(reader)), |key| Way::Keyed(key, reader));
-    inspect_spool(context, None, &Arc::new(form.file), way).await?;
+    let occasion = Occasion { user, declared: form.declared, ..Occasion::new(Direction::Scan, route) };
+    inspect_spool(context, None, &Arc::new(form.file), way, &Arc::new(occasion)).await?;
     Ok(())
 }
 

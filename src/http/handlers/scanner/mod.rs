@@ -28,49 +28,40 @@ use crate::{
 
 type Address = Result<MediaRef, MalformedMedia>;
 
-/// Answers a scanner route.
-pub(crate) async fn handle(context: &Context, parts: Parts, route: Scanner, incoming: Incoming) -> Handled {
+/// Answers a scanner route, of that name.
+pub(crate) async fn handle(
+    context: &Context,
+    parts: Parts,
+    (route, name): (Scanner, &'static str),
+    incoming: Incoming,
+) -> Handled {
     let (headers, query) = (&parts.headers, parts.uri.query());
+    let served = |fetched: Fetched| serve(context, &fetched);
     match route {
         Scanner::PublicKey => Ok(json(&json!({"public_key": context.envelope.public_key()}), "served")),
-        Scanner::Scan(media) => verdict(context, scan(context, headers, media).await.map(|_| ())),
-        Scanner::Download(media) => scan(context, headers, media).await.map(|fetched| serve(context, &fetched)),
-        Scanner::Thumbnail(media) => {
-            thumbnail(context, headers, media, query).await.map(|fetched| serve(context, &fetched))
+        Scanner::Scan(media) => {
+            verdict(context, plain(context, headers, media, (Kind::Full, None), name).await.map(drop))
         }
-        Scanner::ScanEncrypted => verdict(context, scan_encrypted(context, headers, incoming).await.map(|_| ())),
-        Scanner::DownloadEncrypted => {
-            scan_encrypted(context, headers, incoming).await.map(|fetched| serve(context, &fetched))
-        }
-        Scanner::ScanFile => verdict(context, file::scan(context, &parts, incoming).await),
+        Scanner::Download(media) => plain(context, headers, media, (Kind::Full, None), name).await.map(served),
+        Scanner::Thumbnail(media) => plain(context, headers, media, (Kind::Thumbnail, query), name).await.map(served),
+        Scanner::ScanEncrypted => verdict(context, encrypted(context, headers, incoming, name).await.map(drop)),
+        Scanner::DownloadEncrypted => encrypted(context, headers, incoming, name).await.map(served),
+        Scanner::ScanFile => verdict(context, file::scan(context, &parts, incoming, name).await),
     }
-}
-
-async fn scan(context: &Context, headers: &HeaderMap, media: Address) -> Result<Fetched, ApiError> {
-    plain(context, headers, media, Kind::Full, None).await
-}
-
-async fn thumbnail(
-    context: &Context,
-    headers: &HeaderMap,
-    media: Address,
-    query: Option<&str>,
-) -> Result<Fetched, ApiError> {
-    plain(context, headers, media, Kind::Thumbnail, query).await
 }
 
 async fn plain(
     context: &Context,
     headers: &HeaderMap,
     media: Address,
-    kind: Kind,
-    query: Option<&str>,
+    (kind, query): (Kind, Option<&str>),
+    route: &'static str,
 ) -> Result<Fetched, ApiError> {
     let media = media.map_err(|MalformedMedia| ApiError::MalformedMedia)?;
-    let wanted = Wanted { media: &media, kind, query };
+    let wanted = Wanted { media: &media, kind, query, route };
     let fetched = fetch(context, headers, &wanted).await?;
     if kind == Kind::Thumbnail {
-        refuse_thumbnail_of_infected(context, &media).await?;
+        refuse_thumbnail_of_infected(context, &media, &fetched.occasion).await?;
     }
     let way = Way::Plain(reader::client(context, headers, query));
     inspect(context, Some(&media), &fetched, way, Some(&|| wanted.address())).await?;
@@ -78,9 +69,14 @@ async fn plain(
 }
 
 /// What is inspected is the plaintext; what is kept for serving is the ciphertext, which the client decrypts itself.
-async fn scan_encrypted(context: &Context, headers: &HeaderMap, incoming: Incoming) -> Result<Fetched, ApiError> {
+async fn encrypted(
+    context: &Context,
+    headers: &HeaderMap,
+    incoming: Incoming,
+    route: &'static str,
+) -> Result<Fetched, ApiError> {
     let Attachment { media, key } = request::read(context, incoming).await?;
-    let wanted = Wanted { media: &media, kind: Kind::Full, query: None };
+    let wanted = Wanted { media: &media, kind: Kind::Full, query: None, route };
     let fetched = fetch(context, headers, &wanted).await?;
     let way = Way::Keyed(&key, reader::client(context, headers, None));
     inspect(context, Some(&media), &fetched, way, Some(&|| wanted.address())).await?;

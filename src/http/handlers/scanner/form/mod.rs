@@ -24,7 +24,8 @@ use super::request::read_key;
 use crate::{
     body::{self, BoxError, ReceiveError},
     crypto::attachment::AttachmentKey,
-    http::{Context, error::ApiError},
+    facts::Declared,
+    http::{Context, error::ApiError, occasion},
     spool::{Spool, SpoolError},
 };
 
@@ -35,6 +36,8 @@ const TRANSFER_ENCODING: HeaderName = HeaderName::from_static("content-transfer-
 pub(super) struct Form {
     pub file: Spool,
     pub key: Option<AttachmentKey>,
+    /// What the form calls the file.
+    pub declared: Declared,
 }
 
 /// Takes in a form whose body is declared to have so many bytes. Of its parts, which come in any order, `body` is the file,
@@ -48,12 +51,13 @@ pub(super) async fn receive(
     let stall = context.bounds.stall;
     let delivered = Arc::new(AtomicU64::new(0));
     let mut form = Multipart::new(Pieces::new(body, Arc::clone(&delivered), stall), boundary);
-    let (mut file, mut key) = (None, None);
+    let (mut file, mut key, mut called) = (None, None, Declared::default());
     while let Some(part) =
         timeout(stall, form.next_field()).await.map_err(|_| ApiError::RequestStalled)?.map_err(unusable)?
     {
         match part.name() {
             Some("body") if file.is_none() => {
+                called = declared_by(&part);
                 file = Some(take_in(context, part, &delivered, key.is_some(), declared).await?);
             }
             Some("file") if key.is_none() => {
@@ -66,7 +70,13 @@ pub(super) async fn receive(
         }
     }
     let file = file.ok_or(ApiError::MalformedForm("No part is called `body`"))?;
-    Ok(Form { file, key })
+    Ok(Form { file, key, declared: called })
+}
+
+/// What the head of a part says. Its name is taken as the parser has it, which is also how it finds the part.
+fn declared_by(part: &Field<'_>) -> Declared {
+    let head = occasion::declared(part.headers());
+    Declared { name: head.name.or_else(|| part.file_name().and_then(occasion::file_name)), ..head }
 }
 
 async fn take_in(

@@ -1,4 +1,4 @@
-//! Version 1: postcard. Fields and variants have the places in which they stand here, so none is moved, taken out or put in
+//! Version 2: postcard. Version 1, of before the first release, is no longer read: it knew less of media. Fields and variants have the places in which they stand here, so none is moved, taken out or put in
 //! between; what is new is a new version.
 
 use std::{

@@ -22,12 +22,14 @@ use crate::{
         overrides::{Override, Target},
     },
     engine::Scan,
-    facts::Facts,
+    facts::{Direction, Facts, Occasion},
     plaintext::Plaintext,
-    policy::{self, Refusal},
-    spool,
+    policy::{self, Access, Decision, Refusal},
+    spool::{self, Spool},
     verdict::{Currency, Detection, Effect, Epoch, Provenance, Verdict, Vouch},
 };
+
+mod remembered;
 
 /// An engine that does as it is told, and counts how often it was asked.
 struct Told {
@@ -47,7 +49,13 @@ impl Told {
 }
 
 impl Engine for Told {
-    fn scan<'a>(&'a self, _: &'a Plaintext, _: &'a Facts, until: Instant) -> BoxFuture<'a, Result<Scan, EngineError>> {
+    fn scan<'a>(
+        &'a self,
+        _: &'a Plaintext,
+        _: &'a Facts,
+        _: &'a [Arc<str>],
+        until: Instant,
+    ) -> BoxFuture<'a, Result<Scan, EngineError>> {
         self.asked.fetch_add(1, Ordering::SeqCst);
         *self.until.lock().unwrap() = Some(until);
         let provenance = Provenance {
@@ -96,6 +104,22 @@ impl Engine for Told {
     fn watch(&self, _: CancellationToken) -> BoxFuture<'_, ()> {
         std::future::ready(()).boxed()
     }
+}
+
+/// The policy that is there without any rules.
+pub(super) fn in_force() -> Arc<policy::InForce> {
+    in_force_with(policy::rule::RuleSet::default())
+}
+
+/// A policy of these rules.
+pub(super) fn in_force_with(rules: policy::rule::RuleSet) -> Arc<policy::InForce> {
+    let policy = policy::Policy::new(&policy::Config::default(), rules);
+    Arc::new(policy::InForce::register(policy, SystemTime::now(), &Registry::new()).unwrap())
+}
+
+/// A request of whoever reads media as they are.
+pub(super) fn occasion() -> Arc<Occasion> {
+    Arc::new(Occasion::new(Direction::Scan, "scanner_scan"))
 }
 
 /// A store and a secret, which nodes share.
@@ -150,7 +174,8 @@ impl Fleet {
             engine: Arc::clone(engine) as _,
             cache,
             audit: self.audit.clone(),
-            policy: Policy::load(&policy::Config::default()).unwrap(),
+            policy: in_force(),
+            clock: Clock::default(),
             spooler: Arc::new(Spooler::open(&spool, ByteSize::mib(1)).unwrap()),
             scan_timeout: Duration::from_secs(10),
         };
@@ -181,7 +206,7 @@ fn opaque() -> Verdict {
 }
 
 async fn inspect(node: &Arc<Inspector>) -> Result<Inspection, InspectError> {
-    node.inspect(&body(), Way::Plain(node.reader(Some(b"token")))).await
+    node.inspect(&body(), Way::Plain(node.reader(Some(b"token"))), &occasion()).await
 }
 
 #[tokio::test]
@@ -193,7 +218,9 @@ async fn a_medium_that_killed_an_engine_of_each_of_two_nodes_is_shown_to_none_of
     }
     let (third, engine) = fleet.node(Ok(opaque()));
     let inspection = inspect(&third).await.unwrap();
-    assert!(matches!(&inspection.record.verdict, Verdict::Incomplete { why } if why.0 == "Lazaret.Toxic"));
+    assert!(
+        matches!(&inspection.record.as_ref().unwrap().verdict, Verdict::Incomplete { why } if why.0 == "Lazaret.Toxic")
+    );
     assert_eq!(engine.asked.load(Ordering::SeqCst), 0);
 }
 
@@ -220,8 +247,8 @@ async fn what_another_node_had_noted_is_told_when_it_brings_it() {
     let (first, _) = fleet.node(Ok(found()));
     let (second, _) = fleet.node(Ok(found()));
     let identity = fleet.ring.plaintext(body().digest());
-    first.note(identity, &Decision::Allow, Some(first.reader(Some(b"one"))));
-    second.note(identity, &Decision::Allow, Some(second.reader(Some(b"two"))));
+    first.note(identity, &Decision::Allow, Some(first.reader(Some(b"one"))), (&occasion(), Access::Keyed));
+    second.note(identity, &Decision::Allow, Some(second.reader(Some(b"two"))), (&occasion(), Access::Keyed));
     inspect(&first).await.unwrap();
     let readers = |line: &serde_json::Value| line["readers"].as_array().unwrap().len();
     assert_eq!(fleet.told().await.iter().map(readers).collect::<Vec<_>>(), [1]);
@@ -238,7 +265,12 @@ async fn what_was_noted_when_a_process_ended_is_told_by_the_next() {
     let (first, _) = fleet.node(Ok(opaque()));
     let stop = CancellationToken::new();
     stop.cancel();
-    first.note(fleet.ring.plaintext(body().digest()), &Decision::Allow, Some(first.reader(None)));
+    first.note(
+        fleet.ring.plaintext(body().digest()),
+        &Decision::Allow,
+        Some(first.reader(None)),
+        (&occasion(), Access::Keyed),
+    );
     first.watch(stop.clone(), stop).await;
     drop(first);
     let (second, _) = fleet.node(Ok(found()));
@@ -257,11 +289,11 @@ async fn the_grace_counts_from_when_signatures_changed_here_and_only_for_what_th
     node.look_at_signatures().await;
     learn("2");
     for _ in 0..3 {
-        assert!(inspect(&node).await.unwrap().record.verdict.is_infected());
+        assert!(inspect(&node).await.unwrap().record.unwrap().verdict.is_infected());
         tokio::time::advance(grace / 3).await;
     }
     assert_eq!(engine.asked.load(Ordering::SeqCst), 0);
-    assert_eq!(inspect(&node).await.unwrap().record.verdict, opaque(), "the grace is over");
+    assert_eq!(inspect(&node).await.unwrap().record.unwrap().verdict, opaque(), "the grace is over");
     assert_eq!(engine.asked.load(Ordering::SeqCst), 1);
     for state in ["3", "4"] {
         learn(state);
@@ -319,7 +351,7 @@ async fn who_comes_after_a_change_is_not_given_what_a_scan_from_before_it_says()
         tokio::join!(joining, going_on).0
     };
     let (_, joined) = tokio::join!(inspect(&node), changing);
-    assert_eq!(&*joined.unwrap().record.provenance.epoch.state, "2");
+    assert_eq!(&*joined.unwrap().record.unwrap().provenance.epoch.state, "2");
     assert_eq!(engine.asked.load(Ordering::SeqCst), 2);
 }
 
@@ -331,7 +363,7 @@ async fn what_no_engine_is_shown_any_more_is_let_pass_by_no_signature() {
     }
     let (node, _) = fleet.node(Ok(opaque()));
     overrule(&node, "Lazaret.Toxic").await.unwrap();
-    assert!(matches!(inspect(&node).await.unwrap().decision, Decision::Block(_)));
+    assert!(matches!(inspect(&node).await.unwrap().decided.decision, Decision::Block(_)));
 }
 
 /// Has all that is called so pass.
@@ -360,11 +392,11 @@ async fn an_override_is_told_before_it_acts_and_never_acts_after_it_was_said_to_
     far.is_fleeting.store(true, Ordering::Relaxed);
     let said = overrule(&node, "X").await.unwrap();
     assert!(said.doubt.is_some(), "it may be lost");
-    assert_eq!(inspect(&node).await.unwrap().decision, Decision::Allow);
+    assert_eq!(inspect(&node).await.unwrap().decided.decision, Decision::Allow);
     assert!(node.take_back(said.id, "sam".to_owned()).await.unwrap().doubt.is_some());
     far.is_down.store(true, Ordering::Relaxed);
     assert!(matches!(overrule(&node, "X").await, Err(DeskError::Store(_))));
-    assert!(matches!(inspect(&node).await.unwrap().decision, Decision::Block(_)));
+    assert!(matches!(inspect(&node).await.unwrap().decided.decision, Decision::Block(_)));
 
     let mut told = fleet.told().await;
     told.retain(|line| line["event"] != "exposure");
@@ -436,7 +468,7 @@ async fn a_process_that_starts_waits_for_what_the_security_team_says() {
     far.is_down.store(false, Ordering::Relaxed);
     looking.await.unwrap();
     assert!(other.trouble().is_none());
-    assert_eq!(inspect(&other).await.unwrap().decision, Decision::Allow);
+    assert_eq!(inspect(&other).await.unwrap().decided.decision, Decision::Allow);
 }
 
 #[tokio::test]
@@ -446,11 +478,11 @@ async fn an_override_that_says_what_the_engine_says_decides_nothing() {
     let identity = fleet.ring.plaintext(body().digest());
     let decided = |effect| node.overruled.decided(effect);
     say(&node, Effect::ForceInfected, Target::Identity(identity)).await.unwrap();
-    assert!(matches!(inspect(&node).await.unwrap().decision, Decision::Block(_)));
+    assert!(matches!(inspect(&node).await.unwrap().decided.decision, Decision::Block(_)));
     assert_eq!(decided(Effect::ForceInfected), 0);
     let (node, _) = fleet.node_with(Ok(opaque()), "2", &Config::default());
     node.look_at_overrides().await;
-    assert_eq!(inspect(&node).await.unwrap().decision, Decision::Block(Refusal::Infected));
+    assert_eq!(inspect(&node).await.unwrap().decided.decision, Decision::Block(Refusal::Infected));
     assert_eq!(node.overruled.decided(Effect::ForceInfected), 1);
 }
 
@@ -479,8 +511,14 @@ async fn in_grace(fleet: &Fleet, outcome: Result<Verdict, EngineError>) -> (Arc<
     let (node, engine) = fleet.node_with(outcome, "1", &config);
     node.look_at_signatures().await;
     *engine.epoch.lock().unwrap() = Epoch::new("told", "2");
-    assert_eq!(inspect(&node).await.unwrap().record.verdict, opaque());
+    assert_eq!(inspect(&node).await.unwrap().record.unwrap().verdict, opaque());
     (node, engine)
+}
+
+/// Waits until no thread looks at any bytes: those know no other time than the real one.
+async fn looked(node: &Arc<Inspector>) {
+    let turns = std::thread::available_parallelism().map_or(1, |cores| u32::try_from(cores.get()).unwrap());
+    drop(node.turns.acquire_many(turns).await.unwrap());
 }
 
 /// Does in the background what there is to do in that time.
@@ -490,6 +528,7 @@ async fn rescan_for(node: &Arc<Inspector>, seconds: u64) {
         for _ in 0..50 {
             assert!(rescanning.as_mut().now_or_never().is_none());
             tokio::task::yield_now().await;
+            looked(node).await;
         }
         tokio::time::advance(Duration::from_secs(1)).await;
     }
@@ -510,7 +549,7 @@ async fn a_rescan_that_joined_a_request_content_with_the_old_verdict_is_made_all
     let identity = fleet.ring.plaintext(body().digest());
     let Recalled::Stale(record) = node.recall(identity).await else { panic!("it is from before") };
     let (came, landing) = (Instant::now(), Duration::from_secs(2));
-    let request = node.flights.join(identity, || async move {
+    let request = node.flights.join((identity, None), || async move {
         tokio::time::sleep(landing).await;
         Ok(Judgement { plaintext: identity, record })
     });
@@ -519,5 +558,5 @@ async fn a_rescan_that_joined_a_request_content_with_the_old_verdict_is_made_all
     assert_eq!(engine.asked.load(Ordering::SeqCst), 1);
     let begun = came + landing + Duration::from_secs(1);
     assert_eq!(*engine.until.lock().unwrap(), Some(begun + Duration::from_secs(10)), "it joined, and rested");
-    assert!(inspect(&node).await.unwrap().record.verdict.is_infected());
+    assert!(inspect(&node).await.unwrap().record.unwrap().verdict.is_infected());
 }
