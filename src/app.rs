@@ -3,23 +3,30 @@
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use anyhow::Context as _;
-use tokio::{net::TcpListener, sync::mpsc, task::JoinSet, time::timeout};
+use tokio::{
+    net::TcpListener,
+    sync::{Semaphore, mpsc},
+    task::JoinSet,
+    time::timeout,
+};
 
 use crate::{
     admin,
     audit::Audit,
     cache::VerdictCache,
+    clock::Clock,
     config::Config,
     crypto::envelope::EnvelopeKeys,
     engine::{Engine, Role, Tally, clamd::Clamd, exec::Exec, icap::Icap, panel::Panel},
     http,
     inspect::{Inspector, Stages},
     lifecycle::{self, Lifecycle},
-    policy::Policy,
-    reload::Reloader,
+    policy,
+    reload::{PolicyFiles, PolicySource, Reloader},
     spool::Spooler,
     telemetry,
     upstream::{Origin, redirect::Follower},
+    verdict::Heuristics,
 };
 
 /// How long parts may take to end once they are told to: a disk that hangs keeps no process.
@@ -41,22 +48,35 @@ pub struct App {
 impl App {
     /// Builds all parts and binds both listeners.
     pub async fn build(config: Config) -> anyhow::Result<Self> {
+        Self::build_with(config, Clock::default()).await
+    }
+
+    /// The same, with policies that begin and end by another clock.
+    pub async fn build_with(config: Config, clock: Clock) -> anyhow::Result<Self> {
         let registry = telemetry::metrics::registry()?;
         let lifecycle = Lifecycle::default();
-        let policy = Policy::load(&config.policy)?;
+        let cache = VerdictCache::open(&config.cache, &registry).await?;
+        let audit = Audit::register(&config.audit, &registry)?;
+        let source = PolicySource::new(&config.policy, Some(cache.keys().clone()), Some(engine_names(&config)));
+        let policy = source.read(clock.now()).map_err(anyhow::Error::msg)?;
+        let relied = policy.relies_on();
+        let policy = Arc::new(policy::InForce::register(policy, clock.now(), &registry)?);
         let envelope = Arc::new(EnvelopeKeys::load_or_create(&config.crypto)?);
-        let reloader = Reloader::new(&config.crypto, Arc::clone(&envelope), &registry)?;
+        let files = PolicyFiles::new(source, Arc::clone(&policy), clock.clone(), audit.clone());
+        let reloader = Reloader::new(&config.crypto, Arc::clone(&envelope), files, &registry)?;
+        reloader.tell_notes();
         let spool_dir = || format!("spool.dir {} cannot be used", config.spool.dir.display());
         let spooler = Arc::new(Spooler::open(&config.spool, config.limits.memory_bytes).with_context(spool_dir)?);
         spooler.register(&registry)?;
-        let engine = engines(&config, &policy, &spooler, &registry).await?;
+        let engine = engines(&config, relied, &spooler, &registry).await?;
         let origin = Origin::new(&config.homeserver, &config.direct, &registry)?;
         let follower = Follower::new(&config.redirects, config.homeserver.timeouts.connect, &registry)?;
         let stages = Stages {
             engine: Arc::clone(&engine),
-            cache: VerdictCache::open(&config.cache, &registry).await?,
-            audit: Audit::register(&config.audit, &registry)?,
+            cache,
+            audit,
             policy,
+            clock,
             spooler: Arc::clone(&spooler),
             scan_timeout: config.clamd.scan_timeout,
         };
@@ -66,6 +86,7 @@ impl App {
         inspector.first_look_at_overrides().await;
         let context = http::Context {
             origin,
+            server_name: config.homeserver.server_name,
             inspector,
             spooler,
             envelope,
@@ -112,8 +133,16 @@ impl App {
         let (asked, watched) = (reloader.clone(), Arc::clone(&engine));
         let inspector = Arc::clone(&context.inspector);
         let remembering = Arc::clone(&inspector);
-        let health =
-            admin::Context { engine: watched, inspector, lifecycle: lifecycle.clone(), reloader: asked, registry };
+        let health = admin::Context {
+            engine: watched,
+            inspector,
+            lifecycle: lifecycle.clone(),
+            reloader: asked,
+            spooler: Arc::clone(&context.spooler),
+            server_name: context.server_name.clone(),
+            replays: Arc::new(Semaphore::new(1)),
+            registry,
+        };
         let stopped = lifecycle.dropping().clone();
         let (looking, ending, draining) = (stopped.clone(), stopped.clone(), lifecycle.draining().clone());
         let mut parts = JoinSet::new();
@@ -164,17 +193,25 @@ async fn ended(mut parts: JoinSet<()>) -> bool {
     ended
 }
 
+/// The names of all engines that are configured.
+pub fn engine_names(config: &Config) -> Vec<String> {
+    let clamd = (!config.clamd.backends.is_empty()).then(|| "clamd".to_owned());
+    let execs = config.engines.exec.iter().map(|exec| exec.name.clone());
+    let icaps = config.engines.icap.iter().map(|icap| icap.name.clone());
+    clamd.into_iter().chain(execs).chain(icaps).collect()
+}
+
 /// All engines that are configured, as one.
 async fn engines(
     config: &Config,
-    policy: &Policy,
+    relied: Heuristics,
     spooler: &Arc<Spooler>,
     registry: &prometheus::Registry,
 ) -> anyhow::Result<Arc<dyn Engine>> {
     let tally = Tally::register(registry)?;
     let mut engines: Vec<(Role, Arc<dyn Engine>)> = Vec::new();
     if !config.clamd.backends.is_empty() {
-        let clamd = Clamd::new(&config.clamd, &config.limits, policy.relies_on(), spooler, &tally, registry)?;
+        let clamd = Clamd::new(&config.clamd, &config.limits, relied, spooler, &tally, registry)?;
         let first =
             clamd.first_look().await.map_err(anyhow::Error::msg).context("no clamd keeps what the policy promises");
         match config.clamd.role {

@@ -33,7 +33,7 @@
 //! | 3 | [`http`] (public side), [`admin`] (operators' side) |
 //! | 2 | [`inspect`] (the order of stages, coalescing, rescans), [`reload`] (what is read again while the process runs) |
 //! | 1 | [`upstream`], [`crypto`], [`sniff`], [`policy`], [`engine`], [`cache`] |
-//! | 0 | [`files`], [`media`], [`facts`], [`verdict`], [`plaintext`], [`spool`], [`body`], [`json`], [`limits`], [`lifecycle`], [`telemetry`], `trust` |
+//! | 0 | [`clock`], [`files`], [`media`], [`facts`], [`verdict`], [`plaintext`], [`spool`], [`body`], [`json`], [`limits`], [`lifecycle`], [`telemetry`], `trust` |
 //!
 //! Each module owns its section of the configuration, its errors and its metrics. There are two traits:
 //! [`engine::Engine`] and [`cache::VerdictStore`]. One place, `http::error`, turns failures into answers.
@@ -72,6 +72,7 @@ pub mod audit;
 pub mod body;
 pub mod cache;
 pub mod cli;
+pub mod clock;
 pub mod config;
 pub mod crypto;
 pub mod engine;

@@ -57,6 +57,11 @@ impl MediaRef {
         &self.server
     }
 
+    /// The id that it has there.
+    pub fn media_id(&self) -> &str {
+        &self.media_id
+    }
+
     /// `{server}/{media_id}` for an upstream path. Only `:`, `[` and `]` of the grammar need encoding.
     pub fn path(&self) -> String {
         if self.server.bytes().all(|byte| !b":[]".contains(&byte)) {
@@ -64,6 +69,31 @@ impl MediaRef {
         }
         let server = self.server.replace(':', "%3A").replace('[', "%5B").replace(']', "%5D");
         format!("{server}/{}", self.media_id)
+    }
+}
+
+/// A [server name](https://spec.matrix.org/v1.16/appendices/#server-name).
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub struct ServerName(String);
+
+impl ServerName {
+    /// As it is written in addresses.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// True if an address names this server. Case makes no difference.
+    pub fn has(&self, media: &MediaRef) -> bool {
+        self.0.eq_ignore_ascii_case(media.server())
+    }
+}
+
+impl TryFrom<String> for ServerName {
+    type Error = String;
+
+    fn try_from(name: String) -> Result<Self, String> {
+        if is_server_name(&name) { Ok(Self(name)) } else { Err(format!("`{name}` is no server name")) }
     }
 }
 

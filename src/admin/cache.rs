@@ -42,7 +42,7 @@ async fn entry(State(context): State<Context>, RawQuery(query): RawQuery) -> Ans
 }
 
 /// What a query asks for: `mxc`, of which all other parameters name a thumbnail, or `identity`.
-fn asked(query: &str) -> Result<Subject, Refused> {
+pub(super) fn asked(query: &str) -> Result<Subject, Refused> {
     let named =
         |parameter: &&str| parameter.split_once('=').is_some_and(|(name, _)| matches!(name, "mxc" | "identity"));
     let (named, others): (Vec<&str>, Vec<&str>) =
@@ -76,9 +76,14 @@ pub(super) fn subject_of(mxc: Option<&str>, identity: Option<&str>) -> Result<Su
 
 /// Reads the body of a request.
 pub(super) async fn read<T: DeserializeOwned>(body: Body) -> Result<T, Refused> {
+    read_at_most(body, MAX_BODY).await
+}
+
+/// The same, of one that may have so many bytes.
+pub(super) async fn read_at_most<T: DeserializeOwned>(body: Body, most: usize) -> Result<T, Refused> {
     let too_large =
-        |_| Refused(StatusCode::PAYLOAD_TOO_LARGE, format!("the body is broken or longer than {MAX_BODY} bytes"));
-    let body = to_bytes(body, MAX_BODY).await.map_err(too_large)?;
+        |_| Refused(StatusCode::PAYLOAD_TOO_LARGE, format!("the body is broken or longer than {most} bytes"));
+    let body = to_bytes(body, most).await.map_err(too_large)?;
     json::object(&body).map_err(|error| Refused::malformed(error.to_string()))
 }
 

@@ -1,9 +1,10 @@
-//! The operators' side: health, metrics, epochs, and what is remembered of media, on a listener of its own that is never exposed
+//! The operators' side: health, metrics, epochs, the policy, and what is remembered of media, on a listener of its own that is never exposed
 //! to clients.
 
 mod answer;
 mod cache;
 mod overrides;
+mod policy;
 mod words;
 
 use std::{
@@ -25,9 +26,12 @@ use axum::{
 };
 use prometheus::Registry;
 use serde::Deserialize;
-use tokio::net::TcpListener;
+use tokio::{net::TcpListener, sync::Semaphore};
 
-use crate::{engine::Engine, inspect::Inspector, lifecycle::Lifecycle, reload::Reloader, telemetry::metrics};
+use crate::{
+    engine::Engine, inspect::Inspector, lifecycle::Lifecycle, media::ServerName, reload::Reloader, spool::Spooler,
+    telemetry::metrics,
+};
 
 /// `admin` section of the configuration.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
@@ -52,8 +56,14 @@ pub struct Context {
     pub inspector: Arc<Inspector>,
     /// Draining or not.
     pub lifecycle: Lifecycle,
-    /// Reads secrets again.
+    /// Reads secrets and the policy again.
     pub reloader: Reloader,
+    /// Has room for a policy that is tried.
+    pub spooler: Arc<Spooler>,
+    /// The homeserver's name, if it is known: whose media are local.
+    pub server_name: Option<ServerName>,
+    /// Whose turn it is to have the past replayed.
+    pub replays: Arc<Semaphore>,
     /// What is counted.
     pub registry: Registry,
 }
@@ -76,7 +86,7 @@ pub async fn serve(listener: TcpListener, context: Context) {
 /// What changes something, or tells what was found in media. Browsers, which can be made to ask for it, are refused.
 fn commands() -> Router<Context> {
     let routes = Router::new().route("/epoch/bump", post(bump)).route("/reload", post(reload));
-    let routes = routes.merge(cache::routes()).merge(overrides::routes());
+    let routes = routes.merge(cache::routes()).merge(overrides::routes()).merge(policy::routes());
     routes.route_layer(middleware::from_fn(async |request: Request, next: Next| match may_be_of_a_page(&request) {
         true => (StatusCode::FORBIDDEN, "not from a web page; name this side by its address\n").into_response(),
         false => next.run(request).await,
@@ -127,11 +137,11 @@ async fn bump(State(context): State<Context>) -> (StatusCode, String) {
     }
 }
 
-/// Reads secrets again. What cannot be used replaces nothing.
+/// Reads secrets and the policy again. What cannot be used replaces nothing.
 async fn reload(State(context): State<Context>) -> (StatusCode, String) {
     match context.reloader.reload().await {
         Ok(text) => (StatusCode::OK, format!("{text}\n")),
-        Err(problem) => (StatusCode::INTERNAL_SERVER_ERROR, format!("{problem}; nothing was replaced\n")),
+        Err(problem) => (StatusCode::INTERNAL_SERVER_ERROR, format!("{problem}\n")),
     }
 }
 

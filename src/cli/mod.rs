@@ -5,19 +5,20 @@ mod cache;
 mod doctor;
 mod migrate;
 mod operators;
+mod policy;
 mod secret;
 
-use std::{path::PathBuf, process::ExitCode};
+use std::{path::PathBuf, process::ExitCode, time::SystemTime};
 
 use anyhow::Context as _;
 use clap::{Args, Parser, Subcommand};
 
 use crate::{
-    app::App,
+    app::{self, App},
     config::{self, Config, ConfigError},
     crypto::envelope::secrets::{self, SecretError, Secrets},
     engine, http, lifecycle,
-    policy::Policy,
+    reload::{PolicySource, said_of},
     telemetry, upstream,
 };
 
@@ -52,7 +53,10 @@ enum Command {
     /// Ask a running Lazaret what it remembers of media, have it forget, and overrule engines.
     #[command(subcommand)]
     Cache(cache::Command),
-    /// Have a running Lazaret read its request secrets and its certificate again.
+    /// Check policies, hold them against their cases, explain what they decide, and try them on the past.
+    #[command(subcommand)]
+    Policy(policy::Command),
+    /// Have a running Lazaret read its request secrets, its policy and its certificate again.
     Reload(ConfigArgs),
     /// Manage the secrets that encrypted request bodies are opened with.
     #[command(subcommand)]
@@ -98,6 +102,7 @@ pub fn main() -> ExitCode {
             config.load().map_err(Into::into).and_then(|config| operators::post(&config, "/epoch/bump"))
         }
         Command::Cache(command) => cache::run(&command),
+        Command::Policy(command) => policy::run(&command),
         Command::Reload(config) => {
             config.load().map_err(Into::into).and_then(|config| operators::post(&config, "/reload"))
         }
@@ -136,7 +141,9 @@ fn serve(args: &ConfigArgs) -> anyhow::Result<ExitCode> {
 
 fn check(args: &ConfigArgs) -> anyhow::Result<ExitCode> {
     let config = args.load()?;
-    Policy::load(&config.policy)?;
+    let now = SystemTime::now();
+    let source = PolicySource::new(&config.policy, None, Some(app::engine_names(&config)));
+    let policy = source.read(now).map_err(anyhow::Error::msg)?;
     upstream::check(&config.homeserver)?;
     upstream::redirect::check(&config.redirects)?;
     for exec in &config.engines.exec {
@@ -149,6 +156,8 @@ fn check(args: &ConfigArgs) -> anyhow::Result<ExitCode> {
     let expired = http::tls::check(&config.tls)?;
     let secret = &config.crypto.request_secret_path;
     let mut notes = config.warnings();
+    notes.extend(policy.origin().notes.iter().map(ToString::to_string));
+    notes.extend(policy.rules().endings(now).iter().map(|ending| format!("policy: {}", said_of(ending, now))));
     notes.extend(expired);
     match Secrets::read(secret) {
         Ok(_) => notes.extend(secrets::exposed(secret)),

@@ -1,4 +1,5 @@
-//! What is asked of a running Lazaret: `lazaret epoch bump`, `lazaret reload`, `lazaret cache`.
+//! What is asked of a running Lazaret: `lazaret epoch bump`, `lazaret reload`, `lazaret cache`,
+//! `lazaret policy`.
 
 use std::{net::SocketAddr, process::ExitCode, time::Duration};
 

@@ -156,6 +156,7 @@ impl Config {
             self.inspect.grace,
             self.tls.reload_interval,
             self.crypto.reload_interval,
+            self.policy.reload_interval,
             self.homeserver.timeouts.connect,
             self.homeserver.timeouts.media,
             self.redirects.timeout,
