@@ -30,6 +30,7 @@ mod limits;
 mod native;
 mod opaque;
 mod passthrough;
+mod policy;
 mod redirect;
 mod scripted_clamd;
 mod shutdown;

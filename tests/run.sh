@@ -75,6 +75,14 @@ require_redis() {
         die "Redis is still missing; run: apt-get install redis-server"
 }
 
+# What Lazaret takes files for is compared with what `file` does.
+require_file() {
+    local missing=()
+    command -v file >/dev/null || missing+=(file)
+    command -v python3 >/dev/null || missing+=(python3)
+    [[ ${#missing[@]} -eq 0 ]] || apt_install "${missing[@]}"
+}
+
 # The front proxies, the browser and its driver are started by the tests, too. Node runs one of the clients, OpenSSL
 # says what it deciphers.
 require_peers() {
@@ -174,6 +182,12 @@ rust_tests() {
     fi
 }
 
+# A few files of this system, by name; tests/detection/README.md has the whole comparison.
+detection_tests() {
+    run detection cargo build --example detect
+    run detection tests/detection/quality.py --quick --files 300 --least 96 --binary "$TARGET/debug/examples/detect"
+}
+
 end_to_end_tests() {
     if [[ $quick == yes ]]; then
         step "end-to-end tests with Synapse left out (--quick)"
@@ -195,12 +209,16 @@ summary() {
     if [[ -f $LOGS/e2e.log ]]; then
         tail -n 1 "$LOGS/e2e.log"
     fi
+    if [[ -f $LOGS/detection.log ]]; then
+        tail -n 1 "$LOGS/detection.log"
+    fi
 }
 
 require_rust
 require_clamd
 require_c_icap
 require_redis
+require_file
 if [[ $quick == no ]]; then
     require_venv "$VENV" "$REQUIREMENTS"
     require_mcs
@@ -213,6 +231,7 @@ rm -f "$LOGS"/*.log
 step "build: cargo build"
 cargo build
 rust_tests
+detection_tests
 end_to_end_tests
 
 if [[ ${#failed[@]} -gt 0 ]]; then

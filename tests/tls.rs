@@ -16,7 +16,7 @@ use tokio::{
 };
 use tokio_rustls::{TlsConnector, client::TlsStream};
 
-use crate::harness::{App, AppBuilder, Clamd, Homeserver, eventually, lazaret, replace, request};
+use crate::harness::{App, AppBuilder, Clamd, Homeserver, eventually, lazaret, put_policy, replace, request};
 
 /// A certificate for `hs.test` and its key.
 struct Pair {
@@ -205,7 +205,7 @@ async fn check(certificate: &str, key: &str) -> (bool, String) {
     let dir = tempfile::tempdir().unwrap();
     std::fs::write(dir.path().join("certificate.pem"), certificate).unwrap();
     std::fs::write(dir.path().join("key.pem"), key).unwrap();
-    std::fs::create_dir(dir.path().join("policies")).unwrap();
+    put_policy(dir.path(), "a.yaml", "version: 1\nrules: []\n");
     let file = dir.path().join("lazaret.yaml");
     let text = format!(
         "homeserver: {{url: 'http://127.0.0.1:1'}}\npolicy: {{dir: '{0}/policies'}}\n\

@@ -177,9 +177,9 @@ async fn engine(engine: Arc<clamd::Clamd>, spooler: Arc<Spooler>, size: usize, c
                 let bytes = fresh.next();
                 let write = |file: &mut File| file.write_all(bytes).map(|()| [0; 32]);
                 let spool = spooler.hold_in_memory(size as u64, write).unwrap().expect("room for all clients");
-                let facts = Facts { size: size as u64, detected_type: None, container: false, opaque: false };
+                let facts = Facts { size: size as u64, ..Facts::default() };
                 let deadline = tokio::time::Instant::now() + Duration::from_mins(2);
-                let scan = engine.scan(&Plaintext::Held(Arc::new(spool)), &facts, deadline).await.unwrap();
+                let scan = engine.scan(&Plaintext::Held(Arc::new(spool)), &facts, &[], deadline).await.unwrap();
                 assert!(matches!(scan.verdict, Verdict::Clean(_)), "{scan:?}");
                 scans += 1;
             }

@@ -56,7 +56,7 @@ fn record() -> Record {
     };
     Record {
         order: Order { generation: 7, fence: 1_800_000_000_000_000 },
-        facts: Facts { size: 1 << 20, detected_type: Some("image/png".into()), container: false, opaque: false },
+        facts: Facts { size: 1 << 20, detected_type: Some("image/png".into()), ..Facts::default() },
         verdict: Verdict::Infected { detection: Detection("Win.Test.Name-1".to_owned()) },
         provenance,
         scanned_at: SystemTime::now(),

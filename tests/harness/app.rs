@@ -2,6 +2,7 @@
 
 use std::{fmt::Write as _, net::SocketAddr};
 
+use lazaret::clock::Clock;
 use tempfile::TempDir;
 use tokio::{sync::mpsc, task::JoinHandle};
 
@@ -18,6 +19,9 @@ pub struct AppBuilder {
     clamd: String,
     /// Further settings of `policy`, as YAML.
     policy: String,
+    /// Files of `policy.dir`.
+    policies: Vec<(String, String)>,
+    clock: Clock,
     /// Further settings of `crypto`, as YAML.
     crypto: String,
     sections: String,
@@ -39,6 +43,8 @@ impl AppBuilder {
             backends: Vec::new(),
             clamd: String::new(),
             policy: String::new(),
+            policies: Vec::new(),
+            clock: Clock::default(),
             crypto: String::new(),
             sections: String::new(),
             dir: None,
@@ -106,6 +112,18 @@ impl AppBuilder {
         self
     }
 
+    /// Puts a file into `policy.dir` before it starts.
+    pub fn policy_file(mut self, name: &str, text: &str) -> Self {
+        self.policies.push((name.to_owned(), text.to_owned()));
+        self
+    }
+
+    /// Has policies begin and end by this clock.
+    pub fn clock(mut self, clock: Clock) -> Self {
+        self.clock = clock;
+        self
+    }
+
     /// Adds settings to the `crypto` section.
     pub fn crypto(mut self, yaml: &str) -> Self {
         self.crypto = format!(", {yaml}");
@@ -122,6 +140,17 @@ impl AppBuilder {
     pub fn without_waiting(mut self) -> Self {
         self.wait_until_ready = false;
         self
+    }
+
+    /// Puts the files of `policy.dir` where the configuration looks for them; where there are none, the default policy, as whoever
+    /// says where policies are has to have one.
+    pub fn write_policies(&self, dir: &std::path::Path) {
+        for (name, text) in &self.policies {
+            put_policy(dir, name, text);
+        }
+        if !dir.join("policies").exists() {
+            put_policy(dir, "default.yaml", include_str!("../../policies/default.yaml"));
+        }
     }
 
     /// The configuration as YAML, with everything that is written below `dir`.
@@ -173,12 +202,20 @@ impl AppBuilder {
         let file = dir.path().join("lazaret.yaml");
         std::fs::write(&file, self.yaml(dir.path(), "127.0.0.1:0", "127.0.0.1:0")).unwrap();
         let config = lazaret::config::load(Some(&file), []).unwrap_or_else(|error| panic!("{error}"));
-        let app = lazaret::app::App::build(config).await?;
+        self.write_policies(dir.path());
+        let app = lazaret::app::App::build_with(config, self.clock).await?;
         let (public, admin) = (app.public_addr().unwrap(), app.admin_addr().unwrap());
         let (stop, stops) = mpsc::channel(2);
         let running = tokio::spawn(app.run(stops));
         Ok(App { client: Client::new(public), admin: Client::new(admin), public, dir, stop, running })
     }
+}
+
+/// Puts a file into the `policy.dir` of an application that keeps its files in `dir`, at once.
+pub fn put_policy(dir: &std::path::Path, name: &str, text: &str) {
+    let file = dir.join("policies").join(name);
+    std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+    super::replace(&file, text);
 }
 
 fn backend(address: &str) -> String {

@@ -39,6 +39,7 @@ impl Binary {
     pub fn new(settings: &AppBuilder) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let [public, admin] = free_addresses();
+        settings.write_policies(dir.path());
         let yaml = dir.path().join("lazaret.yaml").display().to_string();
         std::fs::write(&yaml, settings.yaml(dir.path(), &public.to_string(), &admin.to_string())).unwrap();
         Self { dir, client: Client::new(public), admin: Client::new(admin), yaml }

@@ -20,7 +20,7 @@ mod specimens;
 mod wire;
 
 pub use self::{
-    app::{App, AppBuilder, start},
+    app::{App, AppBuilder, put_policy, start},
     binary::{Binary, lazaret, signal},
     c_icap::CIcap,
     cdn::{Cdn, tls_for},

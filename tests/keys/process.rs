@@ -19,7 +19,7 @@ async fn a_rotated_secret_is_published_after_a_hangup_and_the_process_goes_on() 
 
     let third = binary.says(&["secret", "rotate", "--keep", "1"]).await;
     let reloaded = binary.says(&["reload"]).await;
-    assert_eq!(reloaded, format!("secrets: 2, public key {third}"));
+    assert!(reloaded.starts_with(&format!("secrets: 2, public key {third}")), "{reloaded}");
     assert_eq!(key().await, third.trim());
     let shown = binary.says(&["secret", "show"]).await;
     assert_eq!(shown, format!("{}  current\n{}  older\n", third.trim(), second.trim()));
@@ -32,7 +32,6 @@ async fn a_rotated_secret_is_published_after_a_hangup_and_the_process_goes_on() 
 #[tokio::test]
 async fn check_says_what_is_wrong_with_the_secrets() {
     let (_homeserver, _clamd, binary) = binary().await;
-    std::fs::create_dir(binary.dir.path().join("policies")).unwrap();
     let path = binary.dir.path().join("secret");
     let check = || async {
         let output = binary.run(&["check"]).await;

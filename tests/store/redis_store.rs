@@ -49,7 +49,7 @@ fn ordered(order: Order, vouch: Vouch) -> Entry {
     };
     Entry::Record(Arc::new(Record {
         order,
-        facts: Facts { size: 0, detected_type: None, container: false, opaque: false },
+        facts: Facts::default(),
         verdict: Verdict::Infected { detection: Detection(order.generation.to_string()) },
         provenance,
         scanned_at: SystemTime::now(),
