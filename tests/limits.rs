@@ -94,7 +94,7 @@ async fn scans_beyond_the_slots_wait_and_then_are_asked_to_come_again() {
     let clamd = ScriptedClamd::start(Script::held(&finish, b"stream: OK\0"));
     let app = AppBuilder::new(&homeserver)
         .scripted(&clamd)
-        .clamd_settings("max_scans: 1, queue_timeout: 200ms")
+        .clamd_settings("max_scans: 1, queue_timeout: 2s")
         .start()
         .await;
     homeserver.put_media("m", &Stored::media(b"the first"));
