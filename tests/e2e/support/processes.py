@@ -19,11 +19,19 @@ INSTALL = "run `tests/run.sh`, which installs what the suite needs"
 T = TypeVar("T")
 
 
+_given_ports: set[int] = set()
+
+
 def free_port() -> int:
-    """A loopback port that nothing listens on. Free again when this returns, so use it at once."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    """A loopback port that nothing listens on, and that was not given to anyone before: it is free again when this returns, and
+    the system may offer it once more before whoever has it listens there."""
+    while True:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = probe.getsockname()[1]
+        if port not in _given_ports:
+            _given_ports.add(port)
+            return port
 
 
 def wait_until(what: str, check: Callable[[], T], deadline: float) -> T:
