@@ -92,11 +92,8 @@ async fn scans_beyond_the_slots_wait_and_then_are_asked_to_come_again() {
     let homeserver = Homeserver::start().await;
     let finish = Arc::new(Notify::new());
     let clamd = ScriptedClamd::start(Script::held(&finish, b"stream: OK\0"));
-    let app = AppBuilder::new(&homeserver)
-        .scripted(&clamd)
-        .clamd_settings("max_scans: 1, queue_timeout: 2s")
-        .start()
-        .await;
+    let app =
+        AppBuilder::new(&homeserver).scripted(&clamd).clamd_settings("max_scans: 1, queue_timeout: 2s").start().await;
     homeserver.put_media("m", &Stored::media(b"the first"));
     homeserver.put_media("n", &Stored::media(b"the second"));
     let first = app.get(V1);
