@@ -1,7 +1,9 @@
 //! What a decision costs, by a set of rules as public administrations have them, and by none.
 
 use std::{
+    fs::File,
     hint::black_box,
+    path::Path,
     sync::Arc,
     time::{Duration, SystemTime},
 };
@@ -10,11 +12,12 @@ use criterion::{Criterion, criterion_group, criterion_main};
 use lazaret::{
     facts::{Declared, Direction, Facts, Group, Inside, Occasion},
     policy::{
-        Access, Config, Hash, Openings, Policy, State,
+        Access, Config, Decision, Hash, Openings, Policy, State,
         condition::{Condition, Expression, Gathered, ListKind, Lists, Matcher, compile},
         fact::{Fact, Sheet, View},
         rule::{Action, Defaults, Denial, Exception, Lifted, Mode, Otherwise, Rule, RuleSet, Severity, Wire},
     },
+    sniff,
 };
 
 /// Conditions of rules that refuse, none of which matches.
@@ -93,6 +96,18 @@ fn rule(at: usize, matcher: Matcher, action: Action) -> Rule {
     Rule { id, description: None, matcher, action, mode, expires: None, denial }
 }
 
+/// The strict policy as it is shipped, with its cases.
+fn shipped() -> Policy {
+    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("policies/strict.yaml");
+    let examine = |path: &Path| {
+        let mut file = File::open(path)?;
+        let size = file.metadata()?.len();
+        sniff::examine(&mut file, size)
+    };
+    Policy::load(&Config { dir, ..Config::default() }, &|digest| Hash(*digest), &examine, SystemTime::now())
+        .expect("it is valid")
+}
+
 fn strict() -> Policy {
     let lists = lists();
     let refused = REFUSED.iter().map(|conditions| (matcher(conditions, &lists), Action::Block));
@@ -163,6 +178,9 @@ fn decisions(criterion: &mut Criterion) {
     assert_eq!(by.by.name(), "rule-29", "{}", strict.explain(&view, None));
     criterion.bench_function("decide, 30 rules", |bench| bench.iter(|| strict.decide(black_box(&view), None)));
     criterion.bench_function("explain, 30 rules", |bench| bench.iter(|| strict.explain(black_box(&view), None)));
+    let shipped = shipped();
+    assert_eq!(shipped.decide(&view, None).decision, Decision::Allow, "{}", shipped.explain(&view, None));
+    criterion.bench_function("decide, shipped strict", |bench| bench.iter(|| shipped.decide(black_box(&view), None)));
     let none = Policy::new(&Config::default(), RuleSet::default());
     criterion.bench_function("decide, no rule", |bench| bench.iter(|| none.decide(black_box(&view), None)));
     let sheet = Sheet::Of(view);

@@ -14,10 +14,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use lazaret::sniff::{
-    inside::{Found, look},
-    told::tell,
-};
+use lazaret::{facts::Facts, sniff::examine};
 
 use self::pack::{Entry, deflated, gzip, stored, tar, zeros, zip};
 
@@ -47,12 +44,10 @@ impl Seek for Counted<'_> {
     }
 }
 
-fn facts(bytes: &[u8]) -> (Option<Found>, u64) {
-    let size = bytes.len() as u64;
-    let told = tell(&bytes[..bytes.len().min(1024)], size);
+fn facts(bytes: &[u8]) -> (Facts, u64) {
     let mut reader = Counted { bytes: Cursor::new(bytes), read: 0 };
-    let found = look(&mut reader, size, &told).expect("the reader never fails");
-    (found, reader.read)
+    let facts = examine(&mut reader, bytes.len() as u64).expect("the reader never fails");
+    (facts, reader.read)
 }
 
 fn random(len: usize) -> Vec<u8> {
@@ -167,11 +162,8 @@ fn running() -> Duration {
 fn peak(path: &str) {
     let mut file = File::open(path).expect("the file was just written");
     let size = file.metadata().expect("the file is open").len();
-    let mut head = vec![0; 1024];
-    let read = file.read(&mut head).expect("the file can be read");
-    let told = tell(&head[..read], size);
     let before = status("VmRSS");
-    black_box(look(&mut file, size, &told)).expect("the file can be read");
+    black_box(examine(&mut file, size)).expect("the file can be read");
     println!("{}", status("VmHWM").saturating_sub(before));
 }
 
@@ -181,14 +173,14 @@ fn measure(name: &str, bytes: &[u8]) {
     let this = std::env::current_exe().expect("it has a path");
     let child = Command::new(this).arg("--peak").arg(file.path()).output().expect("it starts");
     let grown = String::from_utf8_lossy(&child.stdout).trim().to_owned();
-    let (found, read) = facts(bytes);
+    let (facts_of, read) = facts(bytes);
     let (mut runs, began, started) = (0, Instant::now(), running());
     while runs < MOST_RUNS && (runs < 3 || began.elapsed() < ENOUGH) {
         black_box(facts(black_box(bytes)));
         runs += 1;
     }
     let each = running().saturating_sub(started) / runs;
-    let inside = found.and_then(|found| found.inside).unwrap_or_default();
+    let inside = facts_of.inside.unwrap_or_default();
     println!(
         "| {name} | {} | {:.2} | {} | {grown} | {} | {} | {} |",
         bytes.len() / 1024,
@@ -213,6 +205,8 @@ fn main() {
     measure("document, mostly pictures", &document(100 * 1024, 9));
     measure("PDF", &pdf(MIB));
     measure("PNG", &[&b"\x89PNG\r\n\x1a\n"[..], &random(MIB)].concat());
+    measure("text", &prose(MIB));
+    measure("script of tags", &b"<b>if (a) { b(); }\n".repeat(MIB / 20));
     measure("compressed tape archive", &gzip(&tape(1000)));
     measure(
         "one entry of 2 GiB zeros",
