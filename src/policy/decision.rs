@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use serde::Serialize;
+
 use super::{rule::Denial, state::State};
 
 /// What to do with a medium.
@@ -72,7 +74,7 @@ impl By {
 }
 
 /// What a rule that does not act would have done.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Shadow {
     /// The rule.
     pub rule: Arc<str>,

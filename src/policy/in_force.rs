@@ -167,7 +167,7 @@ impl Gauges {
 
     fn show(&self, rules: &RuleSet, now: SystemTime) {
         let is_over = |rule: &&Rule| rule.is_over(now);
-        for mode in [Mode::Enforce, Mode::Shadow] {
+        for mode in Mode::ALL {
             let of_mode = rules.rules.iter().filter(|rule| rule.mode == mode && !rule.is_over(now));
             self.rules.with_label_values(&[mode.name()]).set(number(of_mode.count()));
         }

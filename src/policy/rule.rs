@@ -19,6 +19,9 @@ pub enum Action {
 }
 
 impl Action {
+    /// The names of all of them.
+    pub const NAMES: [&str; 4] = ["allow", "block", "quarantine", "scan"];
+
     /// Its name in rules and metrics.
     pub fn name(&self) -> &'static str {
         match self {
@@ -163,6 +166,20 @@ pub enum Otherwise {
     Block,
     /// Ciphertext passes once it was scanned with a key.
     RequireScanned,
+}
+
+impl Otherwise {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Allow, Self::Block, Self::RequireScanned];
+
+    /// Its name in rule files.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Allow => "allow",
+            Self::Block => "block",
+            Self::RequireScanned => "require_scanned",
+        }
+    }
 }
 
 /// What is done by default, by how media stand and where they go; and what the configuration says of ciphertext that is asked for without

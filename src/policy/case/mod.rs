@@ -23,17 +23,13 @@ pub use self::{
 use super::{
     Naming,
     condition::{Wrong, shortened},
-    explain,
     fact::Given,
-    rule::Wire,
+    rule::{Action, Wire},
 };
 use crate::facts::Facts;
 
 /// Finds out the facts of a file that a case names. [`sample()`] reads such files.
 pub type Examine<'a> = dyn Fn(&Path) -> std::io::Result<Facts> + 'a;
-
-/// Words for what is done.
-const ACTIONS: [&str; 4] = ["allow", "block", "quarantine", "scan"];
 
 /// A file of cases, as it is written.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -102,11 +98,11 @@ impl Written {
             return Err(Wrong::new("a case needs `facts`, or a `sample`"));
         }
         let of_expect = |wrong: Wrong, key: &str| wrong.under_key(key).under_key("expect");
-        if !ACTIONS.contains(&self.expect.action.as_str()) {
-            let text = format!("`{}` is none of {}", shortened(&self.expect.action), ACTIONS.join(", "));
-            return Err(of_expect(Wrong::unknown(text, &self.expect.action, ACTIONS), "action"));
+        if !Action::NAMES.contains(&self.expect.action.as_str()) {
+            let text = format!("`{}` is none of {}", shortened(&self.expect.action), Action::NAMES.join(", "));
+            return Err(of_expect(Wrong::unknown(text, &self.expect.action, Action::NAMES), "action"));
         }
-        let wires = [Wire::NotClean, Wire::TypeForbidden].map(explain::wire);
+        let wires = Wire::ALL.map(Wire::name);
         if let Some(wire) = self.expect.wire.as_ref().filter(|wire| !wires.contains(&wire.as_str())) {
             let text = format!("`{}` is none of {}", shortened(wire), wires.join(", "));
             return Err(of_expect(Wrong::unknown(text, wire, wires), "wire"));

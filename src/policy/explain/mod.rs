@@ -9,11 +9,11 @@ use std::{collections::BTreeMap, sync::Arc, time::SystemTime};
 use serde::Serialize;
 
 use super::{
-    Decided, Decision, Policy, Refusal,
+    Decided, Decision, Policy, Refusal, Shadow,
     decide::{Fate, Seen},
     decision,
     fact::{Given, Sheet, View},
-    rule::{Mode, Otherwise, RuleSet, Wire},
+    rule::{Mode, RuleSet, Wire},
 };
 use crate::{policy::Access, verdict::Effect};
 
@@ -58,17 +58,6 @@ pub struct Told {
     pub severity: Option<&'static str>,
 }
 
-/// What a rule in shadow would have done.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Shadowed {
-    /// The rule.
-    pub rule: Arc<str>,
-    /// What it does.
-    pub action: &'static str,
-    /// True if it would have been decided otherwise.
-    pub flips: bool,
-}
-
 /// Why something is decided as it is.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Explanation {
@@ -91,7 +80,7 @@ pub struct Explanation {
     /// All rules, in their order.
     pub rules: Vec<Line>,
     /// Rules in shadow that matched.
-    pub shadows: Vec<Shadowed>,
+    pub shadows: Vec<Shadow>,
     /// Exceptions that took away something that was in its way.
     pub exceptions_in_use: Vec<Arc<str>>,
     /// Rules and exceptions whose expression could not be evaluated.
@@ -163,12 +152,7 @@ impl Notes {
                 self.rules.push(Line { id, action, mode, outcome, why });
             }
             Seen::Gate(state, otherwise, passes) => {
-                let default = match otherwise {
-                    Otherwise::Allow => "allow",
-                    Otherwise::Block => "block",
-                    Otherwise::RequireScanned => "require_scanned",
-                };
-                self.gate = Some(Gate { state: state.name(), default, passes });
+                self.gate = Some(Gate { state: state.name(), default: otherwise.name(), passes });
             }
         }
     }
@@ -179,8 +163,6 @@ impl Notes {
             Decision::Allow => ("allow", None),
             Decision::Block(refusal) => ("block", Some(refused(&refusal))),
         };
-        let shadowed =
-            |shadow: decision::Shadow| Shadowed { rule: shadow.rule, action: shadow.action, flips: shadow.flips };
         Explanation {
             decision,
             action: decided.action,
@@ -190,7 +172,7 @@ impl Notes {
             gate: self.gate,
             exceptions: self.exceptions,
             rules: self.rules,
-            shadows: decided.shadows.into_iter().map(shadowed).collect(),
+            shadows: decided.shadows,
             exceptions_in_use: decided.exceptions,
             failures: decided.failures,
             facts: sheet.all(),
@@ -216,7 +198,7 @@ fn told(fate: &Fate<'_>, why_not: impl FnOnce() -> String) -> (&'static str, Opt
 /// How refusals are told by those who answer clients.
 fn refused(refusal: &Refusal) -> Told {
     let of_policy = |name, wire| Told { name, wire, reasons: BTreeMap::new(), severity: None };
-    let not_clean = Some(wire(Wire::NotClean));
+    let not_clean = Some(Wire::NotClean.name());
     match refusal {
         Refusal::Infected => of_policy("infected", not_clean),
         Refusal::Incomplete => of_policy("incomplete", not_clean),
@@ -224,22 +206,14 @@ fn refused(refusal: &Refusal) -> Told {
         Refusal::Oversize => of_policy("oversize", not_clean),
         Refusal::Unscanned => of_policy("opaque_media", not_clean),
         Refusal::EngineError => of_policy("engine_error", None),
-        Refusal::Type(_) => of_policy("type", Some(wire(Wire::TypeForbidden))),
+        Refusal::Type(_) => of_policy("type", Some(Wire::TypeForbidden.name())),
         Refusal::Unlisted => of_policy("unlisted", not_clean),
         Refusal::Rule(denial) => Told {
             name: "rule",
-            wire: Some(wire(denial.wire)),
+            wire: Some(denial.wire.name()),
             reasons: denial.reasons.clone(),
             severity: Some(denial.severity.name()),
         },
-    }
-}
-
-/// The word for clients of the scanner's routes.
-pub(super) fn wire(wire: Wire) -> &'static str {
-    match wire {
-        Wire::NotClean => "MCS_MEDIA_NOT_CLEAN",
-        Wire::TypeForbidden => "MCS_MIME_TYPE_FORBIDDEN",
     }
 }
 

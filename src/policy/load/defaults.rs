@@ -20,10 +20,6 @@ use crate::{
 /// Keys that are looked at; there are not as many that can be right.
 const MOST_TOLD: usize = 20;
 
-/// What can be done, by the word for it.
-const WORDS: [(&str, Otherwise); 3] =
-    [("allow", Otherwise::Allow), ("block", Otherwise::Block), ("require_scanned", Otherwise::RequireScanned)];
-
 /// Gathers defaults of all files.
 #[derive(Default)]
 pub(super) struct Reader {
@@ -49,7 +45,7 @@ impl Reader {
     fn of_state(&mut self, state: State, here: &Here<'_>, report: &mut Report) {
         match here.value() {
             Value::String(text) => {
-                let Some(otherwise) = word_for("default", text, words(state), here, report) else { return };
+                let Some(otherwise) = way(state, text, here, report) else { return };
                 let directions = Direction::ALL.into_iter().filter(|one| problem(state, *one, otherwise).is_none());
                 self.set(state, directions, otherwise, here, report);
             }
@@ -81,7 +77,7 @@ impl Reader {
         let Some(text) = here.value().as_str() else {
             return report.problem(here.problem(format!("`{}` has to be a word", here.name())));
         };
-        let Some(otherwise) = word_for("default", text, words(state), here, report) else { return };
+        let Some(otherwise) = way(state, text, here, report) else { return };
         match problem(state, direction, otherwise) {
             Some(text) => report.problem(here.problem(text)),
             None => self.set(state, [direction], otherwise, here, report),
@@ -117,8 +113,13 @@ impl Reader {
 }
 
 /// What can be done with what stands so.
-pub(super) fn words(state: State) -> &'static [(&'static str, Otherwise)] {
-    if state == State::OpaqueMedia { &WORDS } else { &WORDS[..2] }
+pub(super) fn ways(state: State) -> &'static [Otherwise] {
+    if state == State::OpaqueMedia { &Otherwise::ALL } else { &[Otherwise::Allow, Otherwise::Block] }
+}
+
+fn way(state: State, text: &str, here: &Here<'_>, report: &mut Report) -> Option<Otherwise> {
+    let words: Vec<_> = ways(state).iter().map(|way| (way.name(), *way)).collect();
+    word_for("default", text, &words, here, report)
 }
 
 /// Why that cannot be said. One word for all directions means all of which it can.

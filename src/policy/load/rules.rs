@@ -30,9 +30,6 @@ const MOST_LIFTED: usize = 100;
 /// Bytes of what users are told.
 const LONGEST_REASON: usize = 1000;
 
-/// Words for actions.
-pub(super) const ACTIONS: [&str; 4] = ["allow", "block", "quarantine", "scan"];
-
 /// A rule, and where it is.
 pub(super) struct Read<'a> {
     pub(super) rule: Rule,
@@ -156,7 +153,7 @@ impl<'a> Reader<'a> {
 fn action(shape: &shape::Rule, here: &Here<'_>, report: &mut Report) -> Option<Action> {
     let engines: Vec<Arc<str>> = shape.engines.iter().flatten().map(|name| name.as_str().into()).collect();
     let has_engines = shape.engines.is_some();
-    let name = word(&shape.action, &ACTIONS.map(|name| (name, name)), &here.key("action"), report)?;
+    let name = word(&shape.action, &Action::NAMES.map(|name| (name, name)), &here.key("action"), report)?;
     let action = match name {
         "scan" if engines.is_empty() => {
             report.problem(here.key("action").problem("`action: scan` needs `engines`, a list of their names"));

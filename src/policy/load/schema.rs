@@ -3,13 +3,13 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{defaults, rules::ACTIONS};
+use super::defaults;
 use crate::{
     facts::Direction,
     policy::{
         condition::ListKind,
         fact::{Fact, Kind, TABLE},
-        rule::{Mode, Severity, Wire},
+        rule::{Action, Mode, Otherwise, Severity, Wire},
         state::State,
     },
 };
@@ -81,7 +81,7 @@ pub fn of_cases() -> Value {
                 "sample": {"type": "string", "description": "A file whose facts are found out, from the directory of this one; `.b64` is decoded."},
                 "at": {"type": "string", "description": "The time that it is; now if absent."},
                 "expect": {"type": "object", "additionalProperties": false, "required": ["action"], "properties": {
-                    "action": words(&ACTIONS),
+                    "action": words(&Action::NAMES),
                     "rule": {"type": "string", "description": "A rule's id, or `default:` and a state."},
                     "shadow": ids,
                     "exceptions": ids,
@@ -95,15 +95,13 @@ pub fn of_cases() -> Value {
 fn defaults() -> Value {
     let of = |state: State| {
         let words = |direction: Direction| {
-            let words = defaults::words(state).iter();
-            words
-                .filter(|(_, way)| defaults::problem(state, direction, *way).is_none())
-                .map(|(word, _)| *word)
-                .collect::<Vec<_>>()
+            let ways = defaults::ways(state).iter().copied();
+            let ways = ways.filter(|way| defaults::problem(state, direction, *way).is_none());
+            ways.map(Otherwise::name).collect::<Vec<_>>()
         };
         let directions: Map<_, _> =
             Direction::ALL.into_iter().map(|one| (one.name().to_owned(), json!({"enum": words(one)}))).collect();
-        let all: Vec<_> = defaults::words(state).iter().map(|(word, _)| *word).collect();
+        let all: Vec<_> = defaults::ways(state).iter().copied().map(Otherwise::name).collect();
         json!({"oneOf": [{"enum": all}, {"type": "object", "additionalProperties": false, "properties": directions}]})
     };
     let states: Map<_, _> = State::ALL.into_iter().map(|state| (state.name().to_owned(), of(state))).collect();
@@ -140,7 +138,7 @@ fn rule() -> Value {
             "description": {"type": "string"},
             "match": {"$ref": "#/$defs/match"},
             "when": {"type": "string", "maxLength": 4096, "description": "A condition in CEL, besides `match`."},
-            "action": {"enum": ACTIONS},
+            "action": {"enum": Action::NAMES},
             "engines": {"type": "array", "minItems": 1, "items": {"type": "string"}, "description": "Engines that have to be heard; for `action: scan`."},
             "reason": {
                 "description": "What users are told: a text, or a text for each language.",
