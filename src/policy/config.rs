@@ -124,14 +124,14 @@ impl OpaqueMedia {
 
     /// Has it count where policy files say nothing.
     pub(super) fn complete(self, rules: &mut RuleSet) {
-        rules.defaults.1 = Some(self.otherwise());
+        rules.defaults.opaque_media = Some(self.otherwise());
     }
 }
 
 impl Config {
     /// That policy files say something else than `opaque_media` here, if they do: what they say counts. The default says nothing.
     pub(super) fn unheeded(&self, rules: &RuleSet) -> Option<Problem> {
-        let said = |direction: &Direction| rules.defaults.0.get(&(State::OpaqueMedia, *direction));
+        let said = |direction: &Direction| rules.defaults.said.get(&(State::OpaqueMedia, *direction));
         let is_other =
             |direction: &Direction| said(direction).is_some_and(|said| *said != self.opaque_media.otherwise());
         let directions: Vec<&str> = OpaqueMedia::directions().filter(is_other).map(Direction::name).collect();
@@ -154,7 +154,7 @@ mod tests {
     fn unheeded(opaque_media: OpaqueMedia, said: &[(Direction, Otherwise)]) -> Option<String> {
         let config = Config { opaque_media, ..Config::default() };
         let mut rules = RuleSet::default();
-        rules.defaults.0.extend(said.iter().map(|(direction, said)| ((State::OpaqueMedia, *direction), *said)));
+        rules.defaults.said.extend(said.iter().map(|(direction, said)| ((State::OpaqueMedia, *direction), *said)));
         config.unheeded(&rules).map(|note| note.to_string())
     }
 

@@ -182,10 +182,14 @@ impl Otherwise {
     }
 }
 
-/// What is done by default, by how media stand and where they go; and what the configuration says of ciphertext that is asked for without
-/// its key, where rule files say nothing of it.
+/// What is done by default.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Defaults(pub BTreeMap<(State, Direction), Otherwise>, pub Option<Otherwise>);
+pub struct Defaults {
+    /// What rule files say, by how media stand and where they go.
+    pub said: BTreeMap<(State, Direction), Otherwise>,
+    /// What the configuration says of ciphertext that is asked for without its key, where rule files say nothing of it.
+    pub opaque_media: Option<Otherwise>,
+}
 
 impl Defaults {
     /// That for this. What is clean passes, and so does ciphertext; all else is refused.
@@ -194,14 +198,15 @@ impl Defaults {
             State::Clean | State::OpaqueMedia => Otherwise::Allow,
             _ => Otherwise::Block,
         };
-        let configured = (state == State::OpaqueMedia && direction != Direction::Upload).then_some(self.1).flatten();
-        self.0.get(&(state, direction)).copied().or(configured).unwrap_or(usual)
+        let configured =
+            (state == State::OpaqueMedia && direction != Direction::Upload).then_some(self.opaque_media).flatten();
+        self.said.get(&(state, direction)).copied().or(configured).unwrap_or(usual)
     }
 
     /// That for ciphertext that is scanned before it is uploaded, without its key. It is let through as its upload is, unless it is said
     /// in so many words that the scanner is to refuse all: nobody can have had it scanned before.
     pub fn of_unsent(&self) -> Otherwise {
-        match self.0.get(&(State::OpaqueMedia, Direction::Scan)) {
+        match self.said.get(&(State::OpaqueMedia, Direction::Scan)) {
             Some(Otherwise::Block) => Otherwise::Block,
             _ => Otherwise::Allow,
         }
@@ -209,7 +214,7 @@ impl Defaults {
 
     /// True if it makes a difference what keys opened ciphertext to.
     pub fn ask_for_openings(&self) -> bool {
-        self.0.values().copied().chain(self.1).any(|otherwise| otherwise == Otherwise::RequireScanned)
+        self.said.values().copied().chain(self.opaque_media).any(|otherwise| otherwise == Otherwise::RequireScanned)
     }
 }
 

@@ -109,7 +109,7 @@ pub(super) fn defaults(yaml: &Mapping) -> Defaults {
     for (state, value) in yaml {
         let state = State::ALL.into_iter().find(|one| Some(one.name()) == state.as_str()).unwrap();
         for direction in Direction::ALL {
-            defaults.0.insert((state, direction), otherwise(value));
+            defaults.said.insert((state, direction), otherwise(value));
         }
     }
     defaults

@@ -127,7 +127,7 @@ fn strict() -> Policy {
     };
     let defaults = Direction::ALL.map(|direction| ((State::Clean, direction), Otherwise::Block));
     let rules = RuleSet {
-        defaults: Defaults(defaults.into(), None),
+        defaults: Defaults { said: defaults.into(), opaque_media: None },
         rules: rules.map(|(at, (matcher, action))| rule(at, matcher, action)).collect(),
         exceptions: (0..10).map(exception).collect(),
     };

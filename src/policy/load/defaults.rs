@@ -98,7 +98,7 @@ impl Reader {
                 Some(other) => clash = clash.or(Some((key.1, other.clone()))),
                 None => {
                     self.places.insert(key, here.told());
-                    self.defaults.0.insert(key, otherwise);
+                    self.defaults.said.insert(key, otherwise);
                 }
             }
         }

@@ -200,7 +200,7 @@ fn ciphertext_that_is_scanned_before_its_upload_passes_unless_the_policy_says_ot
         [(Otherwise::Allow, Decision::Allow), (Otherwise::RequireScanned, Decision::Allow), (Otherwise::Block, refused)]
     {
         let mut rules = RuleSet::default();
-        rules.defaults.0.insert((State::OpaqueMedia, Direction::Scan), otherwise);
+        rules.defaults.said.insert((State::OpaqueMedia, Direction::Scan), otherwise);
         let policy = Policy::new(&Config::default(), rules);
         assert_eq!(decide(&policy, "scanner_scan_file", Access::Upload), decision, "{otherwise:?}");
     }

@@ -97,10 +97,10 @@ fn each_shipped_rule_is_held_by_cases_for_both_sides() {
 fn each_default_that_a_shipped_policy_states_is_held_by_a_case() {
     for name in SHIPPED {
         let Loaded { rules, cases, .. } = read(name);
-        let states: std::collections::BTreeSet<_> = rules.defaults.0.keys().map(|(state, _)| *state).collect();
+        let states: std::collections::BTreeSet<_> = rules.defaults.said.keys().map(|(state, _)| *state).collect();
         for state in states {
             let mut changed = rules.clone();
-            for ((of, _), otherwise) in &mut changed.defaults.0 {
+            for ((of, _), otherwise) in &mut changed.defaults.said {
                 if *of == state {
                     *otherwise = if *otherwise == Otherwise::Allow { Otherwise::Block } else { Otherwise::Allow };
                 }
@@ -118,6 +118,6 @@ fn what_is_refused_for_how_it_stands_has_to_be_told_by_engines() {
     };
     assert_eq!(SHIPPED.map(relied), [(true, true), (true, true), (false, false)]);
     let mut rules = read("mcs-compatible").rules;
-    rules.defaults.0.insert((State::Incomplete, Direction::Scan), Otherwise::Block);
+    rules.defaults.said.insert((State::Incomplete, Direction::Scan), Otherwise::Block);
     assert!(Policy::new(&Config::default(), rules).relies_on().limits, "in one direction, too");
 }

@@ -241,8 +241,8 @@ fn scan_by(engine: &str) -> Action {
 }
 
 fn allowing(states: &[(State, Direction)]) -> RuleSet {
-    let allowed = states.iter().map(|at| (*at, Otherwise::Allow)).collect();
-    RuleSet { defaults: Defaults(allowed, None), ..RuleSet::default() }
+    let said = states.iter().map(|at| (*at, Otherwise::Allow)).collect();
+    RuleSet { defaults: Defaults { said, opaque_media: None }, ..RuleSet::default() }
 }
 
 fn panel(required: &Arc<Says>, advisory: &Arc<Says>) -> Arc<dyn Engine> {

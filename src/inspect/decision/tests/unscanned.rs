@@ -55,7 +55,7 @@ async fn what_was_infected_and_may_pass_as_that_passes_while_engines_are_out() {
 async fn ciphertext_that_is_refused_does_not_pass_because_engines_are_out() {
     let opaque = |otherwise| {
         let mut rules = allowing(&[(State::EngineError, Direction::Download)]);
-        rules.defaults.0.insert((State::OpaqueMedia, Direction::Download), otherwise);
+        rules.defaults.said.insert((State::OpaqueMedia, Direction::Download), otherwise);
         rules
     };
     for (otherwise, decision) in [
@@ -73,7 +73,7 @@ async fn ciphertext_that_is_refused_does_not_pass_because_engines_are_out() {
 #[tokio::test]
 async fn what_keys_opened_ciphertext_to_counts_while_engines_are_out() {
     let mut rules = allowing(&[(State::EngineError, Direction::Download)]);
-    rules.defaults.0.insert((State::OpaqueMedia, Direction::Download), Otherwise::RequireScanned);
+    rules.defaults.said.insert((State::OpaqueMedia, Direction::Download), Otherwise::RequireScanned);
     for (is_infected, decision) in [(false, Decision::Allow), (true, Decision::Block(Refusal::Infected))] {
         let engine = Says::new("one", if is_infected { "infected" } else { "clean" });
         let node = Node::new(Arc::clone(&engine) as _, rules.clone());
@@ -154,7 +154,7 @@ async fn of_what_is_too_large_nothing_is_known_but_its_size() {
     let all = Direction::ALL.map(|direction| ((State::Clean, direction), Otherwise::Block));
     let decide = |fact: &str, test: Test| {
         let mut rules = allowing(&[(State::Oversize, Direction::Download)]);
-        rules.defaults.0.extend(all);
+        rules.defaults.said.extend(all);
         let condition = Condition { fact: Fact::named(fact).unwrap(), test };
         rules.rules.push(rule("only", Matcher { any: vec![vec![condition]], when: None }, Action::Allow));
         let node = Node::new(Says::new("one", "clean"), rules);
@@ -173,7 +173,7 @@ async fn thumbnails_of_what_is_infected_are_refused_unless_that_is_excepted_for_
     for excepted in [false, true] {
         let mut rules = RuleSet::default();
         if excepted {
-            rules.defaults.0.insert((State::Infected, Direction::Thumbnail), Otherwise::Allow);
+            rules.defaults.said.insert((State::Infected, Direction::Thumbnail), Otherwise::Allow);
         }
         let node = Node::new(Says::new("one", "infected"), rules);
         let inspection = node.ask(&asked(Direction::Download)).await.unwrap();

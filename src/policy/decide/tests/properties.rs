@@ -76,7 +76,7 @@ pub(in crate::policy) fn policies() -> impl Strategy<Value = RuleSet> {
         let mut defaults = Defaults::default();
         for (state, direction, word) in words {
             let is_meant = word != Otherwise::RequireScanned || state == State::OpaqueMedia;
-            defaults.0.insert((state, direction), if is_meant { word } else { Otherwise::Block });
+            defaults.said.insert((state, direction), if is_meant { word } else { Otherwise::Block });
         }
         for (at, rule) in rules.iter_mut().enumerate() {
             rule.id = match at {
