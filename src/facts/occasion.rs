@@ -33,6 +33,11 @@ impl Direction {
             Self::Scan => "scan",
         }
     }
+
+    /// The one of that name.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|one| one.name() == name)
+    }
 }
 
 /// What the other side calls a medium. All of it is what someone says.

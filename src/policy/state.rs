@@ -46,6 +46,11 @@ impl State {
         }
     }
 
+    /// The one of that name.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|one| one.name() == name)
+    }
+
     /// That of what was scanned. In ciphertext, engines find nothing, so that they did not says nothing.
     pub fn of(verdict: &Verdict, is_ciphertext: bool) -> Self {
         match verdict {

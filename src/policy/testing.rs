@@ -84,7 +84,7 @@ pub(super) fn exception(yaml: &Yaml) -> Exception {
     let map = yaml.as_mapping().unwrap();
     let lifted = |name: &Yaml| {
         let name = name.as_str().unwrap();
-        match State::ALL.into_iter().find(|state| state.name() == name) {
+        match State::named(name) {
             Some(state) => Lifted::State(state),
             None => Lifted::Rule(name.into()),
         }
@@ -107,7 +107,7 @@ pub(super) fn defaults(yaml: &Mapping) -> Defaults {
     };
     let mut defaults = Defaults::default();
     for (state, value) in yaml {
-        let state = State::ALL.into_iter().find(|one| Some(one.name()) == state.as_str()).unwrap();
+        let state = State::named(state.as_str().unwrap()).unwrap();
         for direction in Direction::ALL {
             defaults.said.insert((state, direction), otherwise(value));
         }

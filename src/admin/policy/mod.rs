@@ -70,9 +70,9 @@ async fn explain(State(context): State<Context>, RawQuery(query): RawQuery) -> A
         query.split('&').partition(|parameter| parameter.starts_with("direction="));
     let direction = match ours[..] {
         [] => Direction::Download,
-        [one] => Direction::ALL
-            .into_iter()
-            .find(|direction| one.strip_prefix("direction=") == Some(direction.name()))
+        [one] => one
+            .strip_prefix("direction=")
+            .and_then(Direction::named)
             .ok_or_else(|| Refused::malformed("`direction` is upload, download, thumbnail, federation or scan"))?,
         _ => return Err(Refused::malformed("say `direction` once")),
     };

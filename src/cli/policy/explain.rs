@@ -70,13 +70,11 @@ pub(in crate::cli) struct Explain {
 }
 
 fn direction(name: &str) -> Result<Direction, String> {
-    let named = Direction::ALL.into_iter().find(|direction| direction.name() == name);
-    named.ok_or_else(|| "it is one of upload, download, thumbnail, federation, scan".to_owned())
+    Direction::named(name).ok_or_else(|| format!("it is one of {}", Direction::ALL.map(Direction::name).join(", ")))
 }
 
 fn state(name: &str) -> Result<State, String> {
-    let named = State::ALL.into_iter().find(|state| state.name() == name);
-    named.ok_or_else(|| format!("it is one of {}", State::ALL.map(State::name).join(", ")))
+    State::named(name).ok_or_else(|| format!("it is one of {}", State::ALL.map(State::name).join(", ")))
 }
 
 pub(super) fn run(explain: &Explain) -> anyhow::Result<ExitCode> {

@@ -38,7 +38,7 @@ pub(super) fn known(case: &Case, sample: Option<&Facts>, now: SystemTime) -> Giv
         user: named("user"),
         declared: Declared { media_type: named("declared.type"), name: named("declared.name") },
     };
-    let group = word("group").and_then(|name| Group::ALL.into_iter().find(|group| group.name() == name));
+    let group = word("group").and_then(Group::named);
     let said = Facts { detected_type: named("type"), group: group.unwrap_or_default(), ..Facts::default() };
     let access = match (direction, word("encrypted")) {
         (_, Some("keyed")) => Access::Keyed,

@@ -102,10 +102,7 @@ impl Sheet<'_> {
     pub fn state(&self) -> State {
         match self {
             Self::Of(view) => view.state,
-            Self::Given(_) => {
-                let named = |name| State::ALL.into_iter().find(|state| state.name() == name);
-                self.word("state").and_then(named).unwrap_or(State::Clean)
-            }
+            Self::Given(_) => self.word("state").and_then(State::named).unwrap_or(State::Clean),
         }
     }
 
@@ -113,10 +110,7 @@ impl Sheet<'_> {
     pub fn direction(&self) -> Direction {
         match self {
             Self::Of(view) => view.occasion.direction,
-            Self::Given(_) => {
-                let named = |name| Direction::ALL.into_iter().find(|one| one.name() == name);
-                self.word("direction").and_then(named).unwrap_or(Direction::Download)
-            }
+            Self::Given(_) => self.word("direction").and_then(Direction::named).unwrap_or(Direction::Download),
         }
     }
 

@@ -123,7 +123,7 @@ impl<'a> Reader<'a> {
     }
 
     fn lifted(&self, name: &str, here: &Here<'_>, report: &mut Report) -> Option<Lifted> {
-        if let Some(state) = State::ALL.into_iter().find(|state| state.name() == name) {
+        if let Some(state) = State::named(name) {
             return Some(Lifted::State(state));
         }
         if self.rules.contains(name) {
@@ -138,7 +138,7 @@ impl<'a> Reader<'a> {
     fn id(&mut self, here: &Here<'_>, report: &mut Report) {
         let there = here.key("id");
         let Some(id) = there.value().as_str() else { return };
-        let is_taken = id == "override" || State::ALL.into_iter().any(|state| state.name() == id);
+        let is_taken = id == "override" || State::named(id).is_some();
         if let Some(text) = problem_of_name(id) {
             report.problem(there.problem(format!("`{}` cannot be an id: {text}", shortened(id))));
         } else if is_taken {
