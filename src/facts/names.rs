@@ -19,6 +19,24 @@ const STARTS: [&str; 5] = ["dmg", "iqy", "msh", "slk", "workflow"];
 /// Texts that are sent to people. Others stand in front of extensions of scripts in honest sources.
 const SENT: [&str; 7] = ["csv", "eml", "ics", "log", "txt", "vcf", "xml"];
 
+/// What a file name tells, for those who must not keep the name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NameTells {
+    /// Its last extension, in lower case and without the dot.
+    pub extension: Option<String>,
+    /// It ends like a program although it is made to look like something else.
+    pub is_double: bool,
+    /// It reads otherwise than it is.
+    pub is_disguised: bool,
+}
+
+impl NameTells {
+    /// Looks at a name.
+    pub fn of(name: &str) -> Self {
+        Self { extension: extension(name), is_double: is_double(name), is_disguised: is_disguised(name) }
+    }
+}
+
 /// The last extension of a name as Windows takes it, in lower case and without the dot. None is longer than those that are known,
 /// or has anything but ASCII letters, digits, `-` and `_`, so that it tells nothing of what the file is about.
 pub fn extension(name: &str) -> Option<String> {

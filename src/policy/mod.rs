@@ -24,8 +24,7 @@ pub mod files;
 mod hash;
 mod in_force;
 pub mod load;
-mod named;
-mod names;
+mod mismatch;
 pub mod rule;
 mod state;
 mod tally;
@@ -52,7 +51,6 @@ pub use self::{
     decision::{By, Decided, Decision, Refusal, Shadow},
     hash::{Hash, Naming},
     in_force::{Ending, InForce, Standing},
-    named::NameTells,
     state::State,
     tally::{Example, Medium, ShadowReport, Tally},
 };

@@ -11,8 +11,8 @@ use crate::{
         overrides::Ruling,
         seen::Seen,
     },
-    facts::{Direction, Facts, Occasion, is_well_formed},
-    policy::{Access, Decided, Decision, Hash, Medium, NameTells, Policy, State, fact::View},
+    facts::{Direction, Facts, Occasion, is_well_formed, names::NameTells},
+    policy::{Access, Decided, Decision, Hash, Medium, Policy, State, fact::View},
     verdict::Record,
 };
 
@@ -42,7 +42,7 @@ fn seen(occasion: &Occasion, access: Access, at: std::time::SystemTime) -> Seen 
         is_local: occasion.is_local,
         declared_type: occasion.declared.media_type.clone().filter(|name| is_well_formed(name)),
         double_extension: tells.as_ref().map(|tells| tells.is_double),
-        bidi: tells.as_ref().map(|tells| tells.is_deceptive),
+        bidi: tells.as_ref().map(|tells| tells.is_disguised),
         extension: tells.and_then(|tells| tells.extension).map(Into::into),
         at,
     }

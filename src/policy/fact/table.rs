@@ -4,8 +4,8 @@ use std::{sync::Arc, time::SystemTime};
 
 use super::{Fact, Kind, Source, Value, View};
 use crate::{
-    facts::{Facts, Inside},
-    policy::{Openings, names},
+    facts::{Facts, Inside, names},
+    policy::{Openings, mismatch},
 };
 
 const DIRECTIONS: &[&str] = &["upload", "download", "thumbnail", "federation", "scan"];
@@ -146,13 +146,13 @@ pub static TABLE: [Fact; 46] = [
         "mismatch",
         Kind::Flag,
         "Its declared type and its bytes are of different kinds: a program that is said to be a picture.",
-        |view| names::is_mismatch(view.occasion.declared.media_type.as_deref()?, view.facts?).map(Value::Flag),
+        |view| mismatch::of_type(view.occasion.declared.media_type.as_deref()?, view.facts?).map(Value::Flag),
     ),
     bytes(
         "extension_mismatch",
         Kind::Flag,
         "The extension of its name and its bytes are of different kinds.",
-        |view| names::is_extension_mismatch(view.occasion.declared.name.as_deref()?, view.facts?).map(Value::Flag),
+        |view| mismatch::of_extension(view.occasion.declared.name.as_deref()?, view.facts?).map(Value::Flag),
     ),
     bytes("container", Kind::Flag, "It is an archive, or a document that is one inside.", |view| {
         flag(view, |facts| facts.container)

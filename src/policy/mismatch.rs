@@ -1,18 +1,16 @@
-//! What names and declared types say, held against the bytes.
+//! What a medium is said to be, by its declared type and its name, held against the bytes.
 
-use crate::facts::{Facts, Group, extension_group, media_type_group};
-
-pub(super) use crate::facts::names::{extension, is_disguised, is_double};
+use crate::facts::{Facts, Group, extension_group, media_type_group, names::extension};
 
 /// True if what is declared and what the bytes are are of different kinds; `None` if one of them is not known, as of ciphertext,
 /// which is declared as anything.
-pub(super) fn is_mismatch(declared: &str, facts: &Facts) -> Option<bool> {
+pub(super) fn of_type(declared: &str, facts: &Facts) -> Option<bool> {
     let declared = declared.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
     Some(!fits(media_type_group(&declared)?, facts)?)
 }
 
 /// The same of the extension of a name.
-pub(super) fn is_extension_mismatch(name: &str, facts: &Facts) -> Option<bool> {
+pub(super) fn of_extension(name: &str, facts: &Facts) -> Option<bool> {
     Some(!fits(extension_group(&extension(name)?)?, facts)?)
 }
 
@@ -50,25 +48,25 @@ mod tests {
     #[test]
     fn a_program_that_is_said_to_be_a_picture_is_a_mismatch() {
         let program = facts("application/vnd.microsoft.portable-executable", Group::Executable);
-        assert_eq!(is_mismatch("image/png", &program), Some(true));
-        assert_eq!(is_mismatch("IMAGE/PNG; a=b", &program), Some(true));
-        assert_eq!(is_mismatch("application/x-msdownload", &program), Some(false));
-        assert_eq!(is_mismatch("application/octet-stream", &program), None, "says nothing");
-        assert_eq!(is_mismatch("application/x-nobody-knows", &program), None);
-        assert_eq!(is_extension_mismatch("photo.jpg", &program), Some(true));
-        assert_eq!(is_extension_mismatch("setup.exe.", &program), Some(false));
-        assert_eq!(is_extension_mismatch("setup", &program), None);
+        assert_eq!(of_type("image/png", &program), Some(true));
+        assert_eq!(of_type("IMAGE/PNG; a=b", &program), Some(true));
+        assert_eq!(of_type("application/x-msdownload", &program), Some(false));
+        assert_eq!(of_type("application/octet-stream", &program), None, "says nothing");
+        assert_eq!(of_type("application/x-nobody-knows", &program), None);
+        assert_eq!(of_extension("photo.jpg", &program), Some(true));
+        assert_eq!(of_extension("setup.exe.", &program), Some(false));
+        assert_eq!(of_extension("setup", &program), None);
     }
 
     #[test]
     fn kinds_that_nobody_tells_apart_fit() {
         let no = Some(false);
-        assert_eq!(is_mismatch("text/plain", &facts("text/x-shellscript", Group::Script)), no);
-        assert_eq!(is_mismatch("audio/ogg", &facts("video/ogg", Group::Video)), no);
-        assert_eq!(is_mismatch("text/xml", &facts("image/svg+xml", Group::Image)), no);
+        assert_eq!(of_type("text/plain", &facts("text/x-shellscript", Group::Script)), no);
+        assert_eq!(of_type("audio/ogg", &facts("video/ogg", Group::Video)), no);
+        assert_eq!(of_type("text/xml", &facts("image/svg+xml", Group::Image)), no);
         let words = Facts { container: true, ..facts("application/vnd.oasis.opendocument.text", Group::Document) };
-        assert_eq!(is_mismatch("application/zip", &words), no);
-        assert_eq!(is_mismatch("image/png", &facts("application/x-empty", Group::Empty)), no);
+        assert_eq!(of_type("application/zip", &words), no);
+        assert_eq!(of_type("image/png", &facts("application/x-empty", Group::Empty)), no);
         for (declared, kind, group) in [
             ("image/png", "text/html", Group::Html),
             ("image/png", "application/zip", Group::Archive),
@@ -76,14 +74,14 @@ mod tests {
             ("application/pdf", "text/javascript", Group::Script),
             ("text/plain", "image/png", Group::Image),
         ] {
-            assert_eq!(is_mismatch(declared, &facts(kind, group)), Some(true), "{declared} is {kind}");
+            assert_eq!(of_type(declared, &facts(kind, group)), Some(true), "{declared} is {kind}");
         }
     }
 
     #[test]
     fn ciphertext_is_declared_as_anything() {
         let noise = Facts { size: 1, opaque: true, ..Facts::default() };
-        assert_eq!(is_mismatch("image/png", &noise), None);
-        assert_eq!(is_extension_mismatch("a.jpg", &noise), None);
+        assert_eq!(of_type("image/png", &noise), None);
+        assert_eq!(of_extension("a.jpg", &noise), None);
     }
 }
