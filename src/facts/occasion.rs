@@ -74,4 +74,21 @@ impl Occasion {
         let declared = Declared::default();
         Self { direction, route, server: None, media_id: None, is_local: None, user: None, declared }
     }
+
+    /// One of which only this is known, on the route that most of its kind take; of the scanner's, on one without a key.
+    pub fn usual(direction: Direction) -> Self {
+        let route = match direction {
+            Direction::Upload => "upload",
+            Direction::Download => "download",
+            Direction::Thumbnail => "thumbnail",
+            Direction::Federation => "federation_download",
+            Direction::Scan => "scanner_download",
+        };
+        Self::new(direction, route)
+    }
+
+    /// One by somebody with a key, of which nothing else is known.
+    pub fn with_key() -> Self {
+        Self::new(Direction::Scan, "scanner_download_encrypted")
+    }
 }

@@ -3,7 +3,7 @@
 use super::{DeskError, Inspector, Subject, decision::hash};
 use crate::{
     cache::{Entry, key::Key, overrides::OverrideId},
-    facts::{Direction, Occasion},
+    facts::Occasion,
     policy::{Access, explain::Explanation, fact::View},
 };
 
@@ -44,13 +44,9 @@ impl Inspector {
         let Some(Entry::Record(record)) = self.found(identity).await? else { return Ok(None) };
         let (policy, now) = (self.stages.policy.current(), self.stages.clock.now());
         let openings = self.openings(&policy, identity, &record.facts).await;
-        let (access, route, direction) = match asked.direction {
-            _ if is_opened => (Access::Keyed, "scanner_download_encrypted", Direction::Scan),
-            Direction::Upload => (Access::Upload, "upload", Direction::Upload),
-            Direction::Scan => (Access::Plain(openings), "scanner_download", Direction::Scan),
-            Direction::Download => (Access::Keyless(openings), "download", Direction::Download),
-            Direction::Thumbnail => (Access::Keyless(openings), "thumbnail", Direction::Thumbnail),
-            Direction::Federation => (Access::Keyless(openings), "federation_download", Direction::Federation),
+        let (access, Occasion { direction, route, .. }) = match is_opened {
+            true => (Access::Keyed, Occasion::with_key()),
+            false => (Access::without_key(asked.direction, openings), Occasion::usual(asked.direction)),
         };
         let occasion = Occasion { direction, route, ..asked.clone() };
         let name = Some(hash(identity));

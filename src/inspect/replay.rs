@@ -127,7 +127,7 @@ impl Stored<'_> {
         let seen = self.usage.iter().flat_map(|usage| &usage.seen).map(|seen| (occasion_of(seen), seen.keyed));
         let requests: Vec<_> = seen.collect();
         match requests.is_empty() {
-            true => vec![(Occasion::new(Direction::Download, "download"), false)],
+            true => vec![(Occasion::usual(Direction::Download), false)],
             false => requests,
         }
     }
@@ -135,15 +135,7 @@ impl Stored<'_> {
 
 /// The request, as far as it is remembered. Of a name there is what it tells, so another one stands for it that tells the same.
 fn occasion_of(seen: &Seen) -> Occasion {
-    let route = match (seen.direction, seen.keyed) {
-        (Direction::Scan, true) => "scanner_download_encrypted",
-        (Direction::Scan, false) => "scanner_download",
-        (Direction::Upload, _) => "upload",
-        (Direction::Download, _) => "download",
-        (Direction::Thumbnail, _) => "thumbnail",
-        (Direction::Federation, _) => "federation_download",
-    };
-    let mut occasion = Occasion::new(seen.direction, route);
+    let mut occasion = if seen.keyed { Occasion::with_key() } else { Occasion::usual(seen.direction) };
     occasion.server.clone_from(&seen.server);
     occasion.is_local = seen.is_local;
     occasion.declared.media_type.clone_from(&seen.declared_type);
@@ -250,20 +242,11 @@ impl Inspector {
         let (name, now) = (Some(hash(identity)), self.stages.clock.now());
         for (occasion, is_keyed) in stored.requests() {
             let decide = |(policy, openings): (&Policy, Openings)| {
-                let access = access_of(occasion.direction, is_keyed, openings);
+                let access = if is_keyed { Access::Keyed } else { Access::without_key(occasion.direction, openings) };
                 policy.decide(&View { name, ..View::of(record, &occasion, access, now) }, over)
             };
             replay.note(&stored, occasion.direction, &decide(before), &decide(after));
         }
-    }
-}
-
-fn access_of(direction: Direction, is_keyed: bool, openings: Openings) -> Access {
-    match (direction, is_keyed) {
-        (Direction::Upload, _) => Access::Upload,
-        (_, true) => Access::Keyed,
-        (Direction::Scan, false) => Access::Plain(openings),
-        (Direction::Download | Direction::Thumbnail | Direction::Federation, false) => Access::Keyless(openings),
     }
 }
 

@@ -90,6 +90,15 @@ pub enum Access {
 }
 
 impl Access {
+    /// How a medium that goes there is asked for by those who give no key.
+    pub fn without_key(direction: Direction, openings: Openings) -> Self {
+        match direction {
+            Direction::Upload => Self::Upload,
+            Direction::Scan => Self::Plain(openings),
+            Direction::Download | Direction::Thumbnail | Direction::Federation => Self::Keyless(openings),
+        }
+    }
+
     /// True if ciphertext that is asked for in this way is judged as it is.
     pub fn has_no_key(self) -> bool {
         matches!(self, Self::Upload | Self::Keyless(_) | Self::Plain(_))

@@ -97,7 +97,7 @@ fn asked_for(ours: Option<&ServerName>, direction: Direction, media: Option<&Med
         server: media.map(|media| media.server().into()),
         media_id: media.map(|media| media.media_id().into()),
         is_local: is_ours.then_some(true).or_else(by_address),
-        ..Occasion::new(direction, "download")
+        ..Occasion::usual(direction)
     }
 }
 

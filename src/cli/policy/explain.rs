@@ -156,15 +156,11 @@ fn step(part: &PathPart) -> String {
 fn of_file(policy: &Policy, file: &Path, explain: &Explain, now: SystemTime) -> anyhow::Result<Explanation> {
     let bytes = case::sample(file).with_context(|| format!("cannot read {}", file.display()))?;
     let facts = reload::facts(&bytes)?;
-    let mut occasion = Occasion::new(explain.direction, route(explain.direction));
+    let mut occasion = Occasion::usual(explain.direction);
     let name = file.file_name().and_then(|name| name.to_str()).map(|name| name.trim_end_matches(".b64"));
     occasion.declared.name = explain.name.as_deref().or(name).map(Into::into);
     occasion.declared.media_type = explain.declared.as_deref().map(|kind| kind.to_lowercase().into());
-    let access = match explain.direction {
-        Direction::Upload => Access::Upload,
-        Direction::Scan => Access::Plain(Openings::Unknown),
-        Direction::Download | Direction::Thumbnail | Direction::Federation => Access::Keyless(Openings::Unknown),
-    };
+    let access = Access::without_key(explain.direction, Openings::Unknown);
     // In ciphertext, engines find nothing.
     let is_ciphertext = facts.opaque && explain.state == State::Clean;
     let state = if is_ciphertext { State::OpaqueMedia } else { explain.state };
@@ -172,16 +168,6 @@ fn of_file(policy: &Policy, file: &Path, explain: &Explain, now: SystemTime) -> 
     let (size, facts) = (Some(facts.size), (state != State::Oversize).then_some(&facts));
     let view = View { occasion: &occasion, facts, size, record: None, state, access, name, now };
     Ok(policy.explain(&view, None))
-}
-
-fn route(direction: Direction) -> &'static str {
-    match direction {
-        Direction::Upload => "upload",
-        Direction::Download => "download",
-        Direction::Thumbnail => "thumbnail",
-        Direction::Federation => "federation_download",
-        Direction::Scan => "scanner_download",
-    }
 }
 
 fn question(explain: &Explain) -> Question {

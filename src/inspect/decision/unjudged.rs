@@ -120,11 +120,7 @@ impl Inspector {
     /// what the security team says of its bytes, or that it is ciphertext. Where it could not be passed on as it comes, it can only be
     /// refused.
     pub fn decide_on_oversize(&self, occasion: &Occasion, len: u64, could_pass: bool) -> Decided {
-        let access = match occasion.direction {
-            Direction::Upload => Access::Upload,
-            Direction::Scan => Access::Plain(Openings::Unknown),
-            Direction::Download | Direction::Thumbnail | Direction::Federation => Access::Keyless(Openings::Unknown),
-        };
+        let access = Access::without_key(occasion.direction, Openings::Unknown);
         let (state, now, size) = (State::Oversize, self.stages.clock.now(), Some(len));
         let view = View { occasion, facts: None, size, record: None, state, access, name: None, now };
         let decided = self.stages.policy.current().decide(&view, None);

@@ -30,20 +30,18 @@ pub(super) fn known(case: &Case, sample: Option<&Facts>, now: SystemTime) -> Giv
     };
     let direction = given.direction();
     let occasion = Occasion {
-        direction,
-        route: route(direction),
         server: named("media.server"),
         media_id: named("media.id"),
         is_local: (direction == Direction::Upload).then_some(true),
         user: named("user"),
         declared: Declared { media_type: named("declared.type"), name: named("declared.name") },
+        ..Occasion::usual(direction)
     };
     let group = word("group").and_then(Group::named);
     let said = Facts { detected_type: named("type"), group: group.unwrap_or_default(), ..Facts::default() };
-    let access = match (direction, word("encrypted")) {
-        (_, Some("keyed")) => Access::Keyed,
-        (Direction::Upload, _) => Access::Upload,
-        _ => Access::Keyless(given.opened()),
+    let access = match word("encrypted") {
+        Some("keyed") => Access::Keyed,
+        _ => Access::without_key(direction, given.opened()),
     };
     let facts = Some(sample.unwrap_or(&said));
     let size = facts.map(|facts| facts.size);
@@ -55,14 +53,4 @@ pub(super) fn known(case: &Case, sample: Option<&Facts>, now: SystemTime) -> Giv
         follows.values.retain(|name, _| stays(name));
     }
     follows.overlaid(&case.given)
-}
-
-fn route(direction: Direction) -> &'static str {
-    match direction {
-        Direction::Upload => "upload",
-        Direction::Download => "download",
-        Direction::Thumbnail => "thumbnail",
-        Direction::Federation => "federation_download",
-        Direction::Scan => "scanner_scan",
-    }
 }
