@@ -13,7 +13,7 @@ use crate::{
     verdict::{Currency, Record, Verdict},
 };
 
-fn time(time: SystemTime) -> String {
+pub(super) fn time(time: SystemTime) -> String {
     humantime::format_rfc3339_seconds(time).to_string()
 }
 

@@ -5,7 +5,7 @@ use std::time::SystemTime;
 use axum::http::StatusCode;
 use serde_json::{Value, json};
 
-use super::super::answer::Refused;
+use super::super::{answer::Refused, words::time};
 use crate::{
     inspect::{Explained, Replay, Sample},
     policy::{
@@ -23,10 +23,6 @@ const NOT_STORED: [&str; 5] = [
     "route (but for its direction)",
     "media in state oversize or engine_error",
 ];
-
-fn time(time: SystemTime) -> String {
-    humantime::format_rfc3339_seconds(time).to_string()
-}
 
 pub(super) fn status(files: &PolicyFiles) -> Value {
     let (in_force, now) = (files.in_force(), files.clock().now());
