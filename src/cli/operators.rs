@@ -3,13 +3,16 @@
 
 use std::{net::SocketAddr, process::ExitCode, time::Duration};
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
+use clap::Args;
 use http::{Method, Request};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Bytes;
 use hyper_util::{client::legacy::Client, rt::TokioExecutor};
+use serde_json::Value;
 use tokio::time::timeout;
 
+use super::ConfigArgs;
 use crate::config::Config;
 
 /// The operators' side does little that takes long.
@@ -34,13 +37,49 @@ impl Question {
         Self { method, path: path.into(), body: String::new(), timeout: TIMEOUT }
     }
 
-    pub(super) fn with(self, body: &serde_json::Value) -> Self {
+    pub(super) fn with(self, body: &Value) -> Self {
         Self { body: body.to_string(), ..self }
     }
 
     pub(super) fn patiently(self) -> Self {
         Self { timeout: PATIENCE, ..self }
     }
+}
+
+/// Whom is asked, and how the answer is wanted.
+#[derive(Debug, Args)]
+pub(super) struct Asking {
+    #[command(flatten)]
+    config: ConfigArgs,
+    /// Print the answer as JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+impl Asking {
+    /// Asks, and prints the answer.
+    pub(super) fn ask(&self, question: Question, print: Printer) -> anyhow::Result<ExitCode> {
+        answer(&self.config.load()?, question, self.json, print)
+    }
+}
+
+/// How an answer is printed for people; `None` for what has not the expected form.
+pub(super) type Printer = fn(&Value) -> Option<String>;
+
+/// Asks the operators' side of the running process, and prints the answer as it came or for people.
+pub(super) fn answer(config: &Config, question: Question, json: bool, print: Printer) -> anyhow::Result<ExitCode> {
+    let (succeeded, text) = ask(config, question)?;
+    let no_answer = || format!("no answer of this version: {text}");
+    let answer: Value = serde_json::from_str(&text).with_context(no_answer)?;
+    if let Some(warning) = answer["warning"].as_str() {
+        eprintln!("warning: {warning}");
+    }
+    match (json, succeeded) {
+        (true, _) => print!("{text}"),
+        (false, true) => print!("{}", print(&answer).with_context(no_answer)?),
+        (false, false) => bail!("{}", answer["error"].as_str().unwrap_or("no reason was given")),
+    }
+    Ok(if succeeded { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 /// Asks the operators' side of the running process for `path`, and prints what it says.
@@ -51,7 +90,7 @@ pub(super) fn post(config: &Config, path: &str) -> anyhow::Result<ExitCode> {
 }
 
 /// Asks the operators' side of the running process. Gives what it says, and whether it did what was asked.
-pub(super) fn ask(config: &Config, question: Question) -> anyhow::Result<(bool, String)> {
+fn ask(config: &Config, question: Question) -> anyhow::Result<(bool, String)> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let admin = reachable(config.admin.listen);
     let asked = runtime.block_on(async { timeout(question.timeout, send(admin, question)).await });

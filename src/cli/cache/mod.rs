@@ -4,34 +4,31 @@ mod print;
 
 use std::process::ExitCode;
 
-use anyhow::{Context as _, bail};
+use anyhow::bail;
 use clap::{Args, Subcommand};
 use http::Method;
-use serde_json::{Value, json};
+use serde_json::json;
 use url::form_urlencoded;
 
-use super::{
-    ConfigArgs,
-    operators::{Question, ask},
-};
+use super::operators::{Asking, Printer, Question};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
     /// Say what the verdict store holds, and by which signatures verdicts are given.
-    Stats(Common),
+    Stats(Asking),
     /// Say what is known of a medium.
     Get {
         #[command(flatten)]
         medium: Medium,
         #[command(flatten)]
-        common: Common,
+        asking: Asking,
     },
     /// Forget verdicts, so that media are scanned again. Overrides stay.
     Purge {
         #[command(flatten)]
         what: PurgeArgs,
         #[command(flatten)]
-        common: Common,
+        asking: Asking,
     },
     /// Say in place of engines what is infected and what is clean.
     #[command(subcommand)]
@@ -45,10 +42,10 @@ pub(super) enum Override {
         #[command(flatten)]
         new: New,
         #[command(flatten)]
-        common: Common,
+        asking: Asking,
     },
     /// List overrides: those that act, and those that ended or were removed not long ago.
-    List(Common),
+    List(Asking),
     /// Take an override back.
     Remove {
         /// Its name, as `list` prints it.
@@ -57,17 +54,8 @@ pub(super) enum Override {
         #[arg(long)]
         author: String,
         #[command(flatten)]
-        common: Common,
+        asking: Asking,
     },
-}
-
-#[derive(Debug, Args)]
-pub(super) struct Common {
-    #[command(flatten)]
-    config: ConfigArgs,
-    /// Print the answer as JSON.
-    #[arg(long)]
-    json: bool,
 }
 
 #[derive(Debug, Args)]
@@ -151,33 +139,20 @@ pub(super) struct New {
     until: String,
 }
 
-/// How an answer is printed for people.
-type Printer = fn(&Value) -> Option<String>;
-
 pub(super) fn run(command: &Command) -> anyhow::Result<ExitCode> {
-    let (common, question, print): (_, _, Printer) = match command {
-        Command::Stats(common) => (common, Question::new(Method::GET, "/cache/stats"), print::stats),
-        Command::Get { medium, common } => (common, get(medium), print::entry),
-        Command::Purge { what, common } => (common, purge(&what.scope), print::removed),
-        Command::Override(Override::Add { new, common }) => (common, add(new), print::override_),
-        Command::Override(Override::List(common)) => {
-            (common, Question::new(Method::GET, "/cache/overrides"), print::overrides)
+    let (asking, question, print): (_, _, Printer) = match command {
+        Command::Stats(asking) => (asking, Question::new(Method::GET, "/cache/stats"), print::stats),
+        Command::Get { medium, asking } => (asking, get(medium), print::entry),
+        Command::Purge { what, asking } => (asking, purge(&what.scope), print::removed),
+        Command::Override(Override::Add { new, asking }) => (asking, add(new), print::override_),
+        Command::Override(Override::List(asking)) => {
+            (asking, Question::new(Method::GET, "/cache/overrides"), print::overrides)
         }
-        Command::Override(Override::Remove { id, author, common }) => {
-            (common, remove(id, author)?, |answer| Some(format!("removed {}\n", answer["removed"].as_str()?)))
+        Command::Override(Override::Remove { id, author, asking }) => {
+            (asking, remove(id, author)?, |answer| Some(format!("removed {}\n", answer["removed"].as_str()?)))
         }
     };
-    let (succeeded, text) = ask(&common.config.load()?, question)?;
-    let answer: Value = serde_json::from_str(&text).with_context(|| format!("no answer of this version: {text}"))?;
-    if let Some(warning) = answer["warning"].as_str() {
-        eprintln!("warning: {warning}");
-    }
-    match (common.json, succeeded) {
-        (true, _) => print!("{text}"),
-        (false, true) => print!("{}", print(&answer).with_context(|| format!("no answer of this version: {text}"))?),
-        (false, false) => bail!("{}", answer["error"].as_str().unwrap_or("no reason was given")),
-    }
-    Ok(if succeeded { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    asking.ask(question, print)
 }
 
 fn get(medium: &Medium) -> Question {

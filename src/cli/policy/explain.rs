@@ -14,11 +14,11 @@ use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 use url::form_urlencoded;
 
-use super::{ConfigArgs, print, remote, section};
+use super::{ConfigArgs, print, section};
 use crate::{
     app::engine_names,
     cache::overrides::parse_until,
-    cli::operators::Question,
+    cli::operators::{self, Question},
     facts::{Direction, Occasion},
     policy::{
         Access, Hash, Openings, Policy, State, case,
@@ -79,8 +79,7 @@ fn state(name: &str) -> Result<State, String> {
 
 pub(super) fn run(explain: &Explain) -> anyhow::Result<ExitCode> {
     if explain.identity.is_some() || explain.mxc.is_some() {
-        let print: print::Printer = print::explained;
-        return remote::ask(&explain.config.load()?, question(explain), explain.json, print);
+        return operators::answer(&explain.config.load()?, question(explain), explain.json, print::explained);
     }
     let policy = policy(explain)?;
     let now = match &explain.at {

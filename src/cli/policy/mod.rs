@@ -8,9 +8,9 @@ mod replay;
 
 use std::{path::PathBuf, process::ExitCode};
 
-use clap::{Args, Subcommand};
+use clap::Subcommand;
 
-use super::ConfigArgs;
+use super::{ConfigArgs, operators::Asking};
 use crate::policy;
 
 /// The JSON Schemas, as they are shipped beside the policies.
@@ -44,12 +44,12 @@ pub(super) enum Command {
         #[arg(long)]
         reset: bool,
         #[command(flatten)]
-        common: Common,
+        asking: Asking,
     },
     /// Say what policy is in force in a running Lazaret.
-    Status(Common),
+    Status(Asking),
     /// Have a running Lazaret read its policy again.
-    Reload(Common),
+    Reload(Asking),
     /// Print the JSON Schema of policy files, for editors.
     Schema {
         /// That of files with cases.
@@ -58,24 +58,15 @@ pub(super) enum Command {
     },
 }
 
-#[derive(Debug, Args)]
-pub(super) struct Common {
-    #[command(flatten)]
-    config: ConfigArgs,
-    /// Print the answer as JSON.
-    #[arg(long)]
-    json: bool,
-}
-
 pub(super) fn run(command: &Command) -> anyhow::Result<ExitCode> {
     match command {
         Command::Check { path } => Ok(check::check(path)),
         Command::Test { path, json } => check::test(path, *json),
         Command::Explain(explain) => explain::run(explain),
         Command::Replay(replay) => replay::run(replay),
-        Command::Shadow { reset, common } => remote::shadow(*reset, common),
-        Command::Status(common) => remote::status(common),
-        Command::Reload(common) => remote::reload(common),
+        Command::Shadow { reset, asking } => remote::shadow(*reset, asking),
+        Command::Status(asking) => remote::status(asking),
+        Command::Reload(asking) => remote::reload(asking),
         Command::Schema { cases } => {
             print!("{}", if *cases { CASES_SCHEMA } else { SCHEMA });
             Ok(ExitCode::SUCCESS)

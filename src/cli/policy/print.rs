@@ -5,9 +5,6 @@ use std::fmt::Write as _;
 use bytesize::ByteSize;
 use serde_json::Value;
 
-/// How an answer is printed for people.
-pub(super) type Printer = fn(&Value) -> Option<String>;
-
 /// Columns as wide as what is in them.
 struct Table(Vec<Vec<String>>);
 
@@ -159,6 +156,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::cli::operators::Printer;
 
     #[test]
     fn columns_are_as_wide_as_what_is_in_them() {

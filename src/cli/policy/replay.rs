@@ -12,8 +12,11 @@ use clap::Args;
 use http::Method;
 use serde_json::json;
 
-use super::{Common, check, print, remote};
-use crate::{cli::operators::Question, policy::files::is_cases};
+use super::{check, print};
+use crate::{
+    cli::operators::{Asking, Question},
+    policy::files::is_cases,
+};
 
 /// Bytes of a policy that are sent at most.
 const MOST: usize = 31 * 1024 * 1024;
@@ -31,7 +34,7 @@ pub(in crate::cli) struct Replay {
     #[arg(long, value_name = "N")]
     limit: Option<u64>,
     #[command(flatten)]
-    common: Common,
+    asking: Asking,
 }
 
 pub(super) fn run(replay: &Replay) -> anyhow::Result<ExitCode> {
@@ -45,7 +48,7 @@ pub(super) fn run(replay: &Replay) -> anyhow::Result<ExitCode> {
     let since = replay.since.map(|since| since.to_string());
     let body = json!({"since": since, "limit": replay.limit, "policy": policy});
     let question = Question::new(Method::POST, "/policy/replay").with(&body).patiently();
-    remote::ask(&replay.common.config.load()?, question, replay.common.json, print::replay)
+    replay.asking.ask(question, print::replay)
 }
 
 /// The policy files and lists of a policy, by their names below its directory.
