@@ -13,6 +13,8 @@ pub mod panel;
 mod proof;
 mod specimen;
 mod tally;
+#[cfg(test)]
+pub(crate) mod testing;
 mod vouches;
 
 use std::{sync::Arc, time::SystemTime};

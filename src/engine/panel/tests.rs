@@ -1,113 +1,17 @@
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
-    time::Duration,
-};
-
-use futures_util::{FutureExt, future::BoxFuture};
-use tokio::time::{Instant, sleep};
-use tokio_util::sync::CancellationToken;
+use std::sync::Mutex;
 
 use super::*;
-use crate::{
-    spool::Spool,
-    verdict::{Clean, Detection, Standing},
-};
+use crate::{engine::testing::Says, spool::Spool, verdict::Standing};
 
 const WAIT: Duration = Duration::from_secs(5);
 
-/// An engine that says one thing, after a while.
-struct Says {
-    name: &'static str,
-    verdict: Result<Verdict, EngineError>,
-    after: Duration,
-    epoch: AtomicU64,
-    vouch: Vouch,
-    ready: bool,
+fn panel(engines: impl IntoIterator<Item = (Role, Arc<Says>)>) -> Arc<dyn Engine> {
+    Panel::of(engines.into_iter().map(|(role, says)| (role, says as Arc<dyn Engine>)).collect(), WAIT)
 }
 
-impl Says {
-    fn new(name: &'static str, says: &str) -> Self {
-        let (after, epoch) = (Duration::ZERO, AtomicU64::new(0));
-        Self { name, verdict: outcome(says), after, epoch, vouch: Vouch::default(), ready: true }
-    }
-
-    fn now(&self) -> Epoch {
-        Epoch::new("says", self.epoch.load(Ordering::Relaxed).to_string())
-    }
-}
-
-impl Engine for Says {
-    fn scan<'a>(
-        &'a self,
-        _: &'a Plaintext,
-        _: &'a Facts,
-        _: &'a [Arc<str>],
-        _: Instant,
-    ) -> BoxFuture<'a, Result<Scan, EngineError>> {
-        async {
-            sleep(self.after).await;
-            let provenance = Provenance {
-                engine: self.name.into(),
-                version: "1".to_owned(),
-                signatures: None,
-                backend: format!("at {}", self.name),
-                epoch: self.now(),
-                bytes: 1,
-                took: self.after,
-                vouch: self.vouch.clone(),
-            };
-            self.verdict.clone().map(|verdict| Scan { verdict, provenance })
-        }
-        .boxed()
-    }
-
-    fn name(&self) -> &str {
-        self.name
-    }
-
-    fn currency(&self, _: &Verdict, epoch: &Epoch, _: SystemTime) -> Currency {
-        if *epoch == self.now() { Currency::Current } else { Currency::Stale }
-    }
-
-    fn epoch(&self) -> Option<Epoch> {
-        Some(self.now())
-    }
-
-    fn slots(&self) -> usize {
-        1
-    }
-
-    fn bump(&self, least: u64) -> u64 {
-        self.epoch.fetch_max(least, Ordering::Relaxed).max(least)
-    }
-
-    fn ready(&self) -> Result<(), String> {
-        if self.ready { Ok(()) } else { Err(format!("{} is out", self.name)) }
-    }
-
-    fn watch(&self, _: CancellationToken) -> BoxFuture<'_, ()> {
-        futures_util::future::ready(()).boxed()
-    }
-}
-
-/// What an engine says, by the verdict's name.
-#[expect(clippy::disallowed_methods, reason = "what an engine would say")]
-fn outcome(name: &str) -> Result<Verdict, EngineError> {
-    let why = Detection("X".to_owned());
-    Ok(match name {
-        "clean" => Verdict::Clean(Clean::attest()),
-        "infected" => Verdict::Infected { detection: why },
-        "incomplete" => Verdict::Incomplete { why },
-        "opaque" => Verdict::Opaque { why },
-        _ => return Err(EngineError::Unavailable),
-    })
-}
-
-fn panel(engines: impl IntoIterator<Item = (Role, Says)>) -> Arc<dyn Engine> {
-    Panel::of(engines.into_iter().map(|(role, says)| (role, Arc::new(says) as Arc<dyn Engine>)).collect(), WAIT)
+/// One that takes its time.
+fn slow(name: &'static str, said: &str, after: Duration) -> Arc<Says> {
+    Says::with(name, said, |says| says.after = after)
 }
 
 async fn ask(panel: &Arc<dyn Engine>) -> Result<Scan, EngineError> {
@@ -152,7 +56,7 @@ async fn what_any_engine_recognises_is_infected_and_nothing_is_clean_without_all
 
 #[tokio::test(start_paused = true)]
 async fn what_is_recognised_is_told_at_once() {
-    let slow = Says { after: Duration::from_hours(1), ..Says::new("slow", "clean") };
+    let slow = slow("slow", "clean", Duration::from_hours(1));
     let panel = panel([(Role::Required, slow), (Role::Advisory, Says::new("quick", "infected"))]);
     let begun = Instant::now();
     let scan = ask(&panel).await.unwrap();
@@ -163,10 +67,9 @@ async fn what_is_recognised_is_told_at_once() {
 async fn an_advisory_engine_is_waited_for_while_others_are_at_it_and_a_little_longer() {
     for (required, advisory, expected) in [(0, 4, "infected"), (0, 6, "clean"), (10, 14, "infected"), (10, 16, "clean")]
     {
-        let after = |says: Says, seconds| Says { after: Duration::from_secs(seconds), ..says };
         let panel = panel([
-            (Role::Required, after(Says::new("one", "clean"), required)),
-            (Role::Advisory, after(Says::new("two", "infected"), advisory)),
+            (Role::Required, slow("one", "clean", Duration::from_secs(required))),
+            (Role::Advisory, slow("two", "infected", Duration::from_secs(advisory))),
         ]);
         let begun = Instant::now();
         assert_eq!(ask(&panel).await.unwrap().verdict.name(), expected, "{required} {advisory}");
@@ -176,7 +79,7 @@ async fn an_advisory_engine_is_waited_for_while_others_are_at_it_and_a_little_lo
 
 #[tokio::test(start_paused = true)]
 async fn a_required_engine_that_does_not_answer_in_time_leaves_no_verdict() {
-    let never = Says { after: Duration::from_hours(1), ..Says::new("never", "clean") };
+    let never = slow("never", "clean", Duration::from_hours(1));
     let panel = panel([(Role::Required, Says::new("one", "clean")), (Role::Required, never)]);
     assert!(matches!(ask(&panel).await, Err(EngineError::Timeout { blame: 0 })));
 }
@@ -185,7 +88,8 @@ async fn a_required_engine_that_does_not_answer_in_time_leaves_no_verdict() {
 async fn of_several_failures_the_one_with_most_blame_is_told() {
     let killed = || EngineError::Failed { backend: String::new(), why: String::new(), blame: 100 };
     for turn in [false, true] {
-        let mut engines = [Says::new("one", "down"), Says { verdict: Err(killed()), ..Says::new("two", "down") }];
+        let two = Says::with("two", "down", |says| says.outcome = Mutex::new(Err(killed())));
+        let mut engines = [Says::new("one", "down"), two];
         if turn {
             engines.reverse();
         }
@@ -196,7 +100,7 @@ async fn of_several_failures_the_one_with_most_blame_is_told() {
 
 #[tokio::test]
 async fn a_verdict_is_current_while_it_is_for_all_who_gave_it() {
-    let engines = [Says::new("one", "clean"), Says::new("two", "clean")].map(Arc::new);
+    let engines = [Says::new("one", "clean"), Says::new("two", "clean")];
     let members = |count| engines[..count].iter().map(|says| (Role::Required, Arc::clone(says) as Arc<dyn Engine>));
     let both: Arc<dyn Engine> = Arc::new(Panel { engines: members(2).collect(), advisory_wait: WAIT });
     let scan = ask(&both).await.unwrap();
@@ -228,7 +132,7 @@ async fn what_one_recognised_needs_nobody_else_to_be_current() {
 #[tokio::test]
 async fn a_verdict_falls_with_any_who_gave_it_and_is_found_broken() {
     let broken = Vouch::default();
-    let two = Says { vouch: broken.clone(), ..Says::new("two", "clean") };
+    let two = Says::with("two", "clean", |says| says.vouch = broken.clone());
     let panel = panel([(Role::Required, Says::new("one", "clean")), (Role::Required, two)]);
     let scan = ask(&panel).await.unwrap();
     assert!(!scan.provenance.vouch.refutes(&scan.verdict));
@@ -238,7 +142,7 @@ async fn a_verdict_falls_with_any_who_gave_it_and_is_found_broken() {
 
 #[tokio::test]
 async fn a_panel_is_ready_when_all_that_are_required_are() {
-    let out = |name| Says { ready: false, ..Says::new(name, "clean") };
+    let out = |name| Says::with(name, "clean", |says| says.is_ready = false);
     let advised = panel([(Role::Required, Says::new("one", "clean")), (Role::Advisory, out("two"))]);
     assert_eq!(advised.ready(), Ok(()));
     let required = panel([(Role::Required, Says::new("one", "clean")), (Role::Required, out("two"))]);
@@ -264,13 +168,13 @@ async fn an_adviser_that_is_needed_counts_as_required_and_is_heard_in_any_case()
         ("infected", "down", Some(("infected", "one"))),
         ("clean", "infected", Some(("infected", "two"))),
     ] {
-        for slow in ["one", "two"] {
-            let wait = |name: &str| if name == slow { Duration::from_secs(30) } else { Duration::ZERO };
-            let says = |name, said| Says { after: wait(name), ..Says::new(name, said) };
+        for slowest in ["one", "two"] {
+            let wait = |name: &str| if name == slowest { Duration::from_secs(30) } else { Duration::ZERO };
+            let says = |name, said| slow(name, said, wait(name));
             let panel = panel([(Role::Required, says("one", required)), (Role::Advisory, says("two", adviser))]);
             let scan = ask_needing(&panel, &needed).await.ok();
             let said = scan.as_ref().map(|scan| (scan.verdict.name(), &*scan.provenance.engine));
-            assert_eq!(said, expected, "{required} {adviser}, {slow} is slow");
+            assert_eq!(said, expected, "{required} {adviser}, {slowest} is slow");
         }
     }
 }
@@ -315,9 +219,9 @@ async fn a_verdict_that_one_engine_gave_before_others_were_heard_is_not_complete
 
 #[tokio::test]
 async fn verdicts_of_more_engines_than_usual_are_told_to_be_of_the_usual_epoch() {
-    let adviser = Arc::new(Says::new("adviser", "clean"));
+    let adviser = Says::new("adviser", "clean");
     let engines = vec![
-        (Role::Required, Arc::new(Says::new("one", "clean")) as Arc<dyn Engine>),
+        (Role::Required, Says::new("one", "clean") as Arc<dyn Engine>),
         (Role::Advisory, Arc::clone(&adviser) as Arc<dyn Engine>),
     ];
     let panel = Panel::of(engines, WAIT);

@@ -1,9 +1,10 @@
 //! What is asked of what is remembered: why it is decided as it is, and how another policy would decide.
 
-use super::*;
+use super::{overrides::say, *};
 use crate::{
+    cache::overrides::Target,
     policy::{Config as PolicyConfig, Hash, OpaqueMedia, Policy, load, rule::RuleSet},
-    verdict::{Clean, Record},
+    verdict::{Clean, Effect, Epoch, Record},
 };
 
 /// A node that remembers ciphertext and what a key opened it to, as clean both, and their names.

@@ -3,26 +3,18 @@
 mod engines;
 mod unscanned;
 
-use std::{
-    sync::{
-        Mutex,
-        atomic::{AtomicUsize, Ordering},
-    },
-    time::{Duration, SystemTime},
-};
+use std::time::{Duration, SystemTime};
 
 use bytesize::ByteSize;
-use futures_util::{FutureExt, future::BoxFuture};
 use prometheus::Registry;
-use tokio::time::Instant;
-use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tokio_util::task::TaskTracker;
 
 use super::*;
 use crate::{
     audit::{self, Audit},
     cache::{MemoryStore, VerdictCache, key::KeyRing},
     clock::Clock,
-    engine::{Engine, EngineError, Role, Scan, panel::Panel},
+    engine::{Engine, Role, panel::Panel, testing::Says},
     inspect::{Config, InspectError, Inspection, Location, Stages, Way, task::Task, tests::occasion},
     plaintext::Plaintext,
     policy::{
@@ -32,110 +24,8 @@ use crate::{
         rule::{Action, Defaults, Denial, Exception, Lifted, Mode, Otherwise, Rule, RuleSet, Severity},
     },
     spool::{self, Spool, Spooler},
-    verdict::{Clean, Currency, Detection, Epoch, Provenance, Verdict, Vouch},
+    verdict::Currency,
 };
-
-/// An engine that can be told what to say, and knows how often it was asked.
-struct Says {
-    name: &'static str,
-    verdict: Mutex<Result<Verdict, EngineError>>,
-    asked: Mutex<usize>,
-    signatures: AtomicUsize,
-}
-
-impl Says {
-    fn new(name: &'static str, said: &str) -> Arc<Self> {
-        Arc::new(Self {
-            name,
-            verdict: Mutex::new(outcome(said)),
-            asked: Mutex::default(),
-            signatures: AtomicUsize::new(1),
-        })
-    }
-
-    fn says(&self, said: &str) {
-        *self.verdict.lock().unwrap() = outcome(said);
-    }
-
-    /// Makes what it said so far outdated.
-    fn learn(&self) {
-        self.signatures.fetch_add(1, Ordering::SeqCst);
-    }
-
-    fn now(&self) -> Epoch {
-        Epoch::new(self.name, self.signatures.load(Ordering::SeqCst).to_string())
-    }
-
-    fn asked(&self) -> usize {
-        *self.asked.lock().unwrap()
-    }
-}
-
-impl Engine for Says {
-    fn scan<'a>(
-        &'a self,
-        _: &'a Plaintext,
-        _: &'a Facts,
-        _: &'a [Arc<str>],
-        _: Instant,
-    ) -> BoxFuture<'a, Result<Scan, EngineError>> {
-        *self.asked.lock().unwrap() += 1;
-        let provenance = Provenance {
-            engine: self.name.into(),
-            version: "1".to_owned(),
-            signatures: None,
-            backend: "here".to_owned(),
-            epoch: self.now(),
-            bytes: 1,
-            took: Duration::ZERO,
-            vouch: Vouch::proven(),
-        };
-        let verdict = self.verdict.lock().unwrap().clone();
-        async { verdict.map(|verdict| Scan { verdict, provenance }) }.boxed()
-    }
-
-    fn name(&self) -> &str {
-        self.name
-    }
-
-    fn currency(&self, _: &Verdict, epoch: &Epoch, _: SystemTime) -> Currency {
-        match &self.now() {
-            now if now == epoch => Currency::Current,
-            now if now.setup == epoch.setup => Currency::Stale,
-            _ => Currency::Foreign,
-        }
-    }
-
-    fn epoch(&self) -> Option<Epoch> {
-        Some(self.now())
-    }
-
-    fn slots(&self) -> usize {
-        1
-    }
-
-    fn bump(&self, least: u64) -> u64 {
-        least
-    }
-
-    fn ready(&self) -> Result<(), String> {
-        Ok(())
-    }
-
-    fn watch(&self, _: CancellationToken) -> BoxFuture<'_, ()> {
-        std::future::ready(()).boxed()
-    }
-}
-
-#[expect(clippy::disallowed_methods, reason = "what an engine would say")]
-fn outcome(said: &str) -> Result<Verdict, EngineError> {
-    match said {
-        "clean" => Ok(Verdict::Clean(Clean::attest())),
-        "incomplete" => Ok(Verdict::Incomplete { why: Detection("X".to_owned()) }),
-        "infected" => Ok(Verdict::Infected { detection: Detection("X".to_owned()) }),
-        _ => Err(EngineError::Unavailable),
-    }
-}
 
 struct Node {
     inspector: Arc<Inspector>,
