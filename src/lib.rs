@@ -19,8 +19,8 @@
 //!    led to bytes that may pass, they are streamed instead, and [`body::held_back`] keeps their end until their hash
 //!    is the one that was judged.
 //! 4. [`inspect`] knows the order from here: an attachment is checked and decrypted ([`crypto`]), the [`cache`] is asked
-//!    by content, an [`engine`] looks at what is not known, [`sniff`] says what else there is to know, and [`policy`]
-//!    decides.
+//!    by content, and of what is not known [`sniff`] finds out what it is and what is in it ([`facts`]), and an [`engine`]
+//!    looks at it. Then [`policy`] decides, on facts, verdict and request, by the rules that the security team wrote.
 //! 5. The client is answered from the very bytes that were judged. Uploads take the same way in the other direction.
 //!
 //! # Levels
@@ -31,11 +31,12 @@
 //! |---|---|
 //! | 4 | [`cli`], [`app`] (builds every part), [`config`] (collects every section) |
 //! | 3 | [`http`] (public side), [`admin`] (operators' side) |
-//! | 2 | [`inspect`] (the order of stages, coalescing, rescans), [`reload`] (what is read again while the process runs) |
-//! | 1 | [`upstream`], [`crypto`], [`sniff`], [`policy`], [`engine`], [`cache`] |
-//! | 0 | [`clock`], [`files`], [`media`], [`facts`], [`verdict`], [`plaintext`], [`spool`], [`body`], [`json`], [`limits`], [`lifecycle`], [`telemetry`], `trust` |
+//! | 2 | [`inspect`] (the order of stages, coalescing, rescans, replays of the past), [`reload`] (secrets and policies that are read again while the process runs) |
+//! | 1 | [`upstream`], [`crypto`], [`sniff`] (facts of bytes), [`policy`] (rules, decisions, what they are counted as), [`engine`], [`cache`], [`audit`] |
+//! | 0 | [`clock`] (the time that decides), [`files`], [`media`], [`facts`] (of bytes and of requests: data), [`verdict`], [`plaintext`], [`spool`], [`body`], [`json`], [`limits`], [`lifecycle`], [`telemetry`], `trust` |
 //!
-//! Each module owns its section of the configuration, its errors and its metrics. There are two traits:
+//! What is decided is pure: [`policy`] reads rule files when it is told to, and asks for no bytes, no clock and no store when it
+//! decides. Each module owns its section of the configuration, its errors and its metrics. There are two traits:
 //! [`engine::Engine`] and [`cache::VerdictStore`]. One place, `http::error`, turns failures into answers.
 //!
 //! # Invariants, and where each is kept

@@ -1,7 +1,7 @@
 //! The names under which rules know what is known of a medium, and of the request for it.
 //!
-//! There is one table ([`TABLE`]). Conditions are checked against it when they are loaded, and `policies/README.md` and the
-//! JSON Schema are made from it.
+//! There is one table ([`TABLE`]). Conditions are checked against it when they are loaded, and `policies/facts.md` and the JSON
+//! Schemas are made from it.
 
 mod given;
 mod markdown;

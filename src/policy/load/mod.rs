@@ -38,8 +38,7 @@ pub use self::{
 use self::{
     files::{Found, Reading},
     problem::Report,
-    source::Here,
-    source::Source,
+    source::{Here, Source},
 };
 use super::{
     case::{self, Case},
