@@ -173,9 +173,4 @@ impl Config {
         }
         problems
     }
-
-    /// What works but probably not as meant.
-    pub fn warnings(&self) -> Vec<String> {
-        Vec::new()
-    }
 }

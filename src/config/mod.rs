@@ -188,8 +188,7 @@ impl Config {
 
     /// What works but probably not as meant.
     pub fn warnings(&self) -> Vec<String> {
-        let mut warnings = self.cache.warnings();
-        warnings.extend(self.native.warnings());
+        let mut warnings = self.native.warnings();
         warnings.extend(self.engines.warnings(&self.clamd, &self.limits));
         warnings.extend(self.compat.warning());
         warnings.extend(self.policy.warnings());
