@@ -3,20 +3,24 @@
 //! Prints, of each, how much processor time it takes (the mean of some runs), how many bytes are read, and by how much memory
 //! grows: the most that the kernel counts of a process that does nothing else, of which some 200 KiB are code that is loaded.
 
+#[path = "../../src/sniff/inside/tests/counted.rs"]
+mod counted;
 #[path = "../../src/sniff/inside/tests/pack.rs"]
 mod pack;
 
 use std::{
     fs::File,
     hint::black_box,
-    io::{Cursor, Read, Seek, SeekFrom},
     process::Command,
     time::{Duration, Instant},
 };
 
 use lazaret::{facts::Facts, sniff::examine};
 
-use self::pack::{Entry, deflated, gzip, stored, tar, zeros, zip};
+use self::{
+    counted::Counted,
+    pack::{Entry, deflated, gzip, stored, tar, zeros, zip},
+};
 
 const MIB: usize = 1 << 20;
 
@@ -25,27 +29,8 @@ const MIB: usize = 1 << 20;
 const MOST_RUNS: u32 = 2000;
 const ENOUGH: Duration = Duration::from_secs(2);
 
-struct Counted<'a> {
-    bytes: Cursor<&'a [u8]>,
-    read: u64,
-}
-
-impl Read for Counted<'_> {
-    fn read(&mut self, buf: &mut [u8]) -> std::io::Result<usize> {
-        let read = self.bytes.read(buf)?;
-        self.read += read as u64;
-        Ok(read)
-    }
-}
-
-impl Seek for Counted<'_> {
-    fn seek(&mut self, to: SeekFrom) -> std::io::Result<u64> {
-        self.bytes.seek(to)
-    }
-}
-
 fn facts(bytes: &[u8]) -> (Facts, u64) {
-    let mut reader = Counted { bytes: Cursor::new(bytes), read: 0 };
+    let mut reader = Counted::new(bytes);
     let facts = examine(&mut reader, bytes.len() as u64).expect("the reader never fails");
     (facts, reader.read)
 }

@@ -2,7 +2,8 @@
 
 #![no_main]
 
-use std::io::{Cursor, Read, Seek, SeekFrom};
+#[path = "../../../src/sniff/inside/tests/counted.rs"]
+mod counted;
 
 use lazaret::{
     facts::{Group, Inside},
@@ -13,32 +14,15 @@ use lazaret::{
 };
 use libfuzzer_sys::fuzz_target;
 
+use self::counted::Counted;
+
 /// Bytes that may be read of one container, and a little more for what is looked at around it.
 const MOST_READ: u64 = (64 << 20) + 4096;
-
-struct Counted<'a> {
-    bytes: Cursor<&'a [u8]>,
-    read: u64,
-}
-
-impl Read for Counted<'_> {
-    fn read(&mut self, buf: &mut [u8]) -> std::io::Result<usize> {
-        let read = self.bytes.read(buf)?;
-        self.read += read as u64;
-        Ok(read)
-    }
-}
-
-impl Seek for Counted<'_> {
-    fn seek(&mut self, to: SeekFrom) -> std::io::Result<u64> {
-        self.bytes.seek(to)
-    }
-}
 
 fuzz_target!(|bytes: &[u8]| {
     let size = bytes.len() as u64;
     let told = tell(&bytes[..bytes.len().min(1024)], size);
-    let mut reader = Counted { bytes: Cursor::new(bytes), read: 0 };
+    let mut reader = Counted::new(bytes);
     let found = look(&mut reader, size, &told).expect("the reader never fails");
     assert!(reader.read <= MOST_READ, "{} bytes were read", reader.read);
     if let Some(found) = found {
