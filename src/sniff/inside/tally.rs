@@ -10,7 +10,7 @@ use std::{
 
 use super::{
     super::told::{Told, tell},
-    Found, Kind, Opened, Source, names, open, types,
+    Found, Kind, Opened, Source, names, open,
 };
 use crate::facts::{Group, Inside};
 
@@ -168,11 +168,11 @@ impl Tally {
     }
 
     /// Takes note of what an entry is.
-    pub(super) fn kind(&mut self, told: Told, refined: Option<&'static str>) {
-        let (media_type, group) = match refined {
-            Some(refined) => (Some(refined.into()), types::group(refined)),
-            None => (told.media_type, told.group),
-        };
+    pub(super) fn kind(&mut self, mut told: Told, refined: Option<&'static str>) {
+        if let Some(refined) = refined {
+            told.refine(refined);
+        }
+        let Told { media_type, group, .. } = told;
         self.inside.groups.insert(group);
         let Some(media_type) = media_type else { return };
         if self.types.len() >= Inside::MOST && !self.types.contains_key(&media_type) {

@@ -1,7 +1,5 @@
 //! Types that only looking inside tells.
 
-use crate::facts::Group;
-
 macro_rules! types {
     ($($name:ident = $value:literal;)*) => {
         $(pub(super) const $name: &str = $value;)*
@@ -58,17 +56,25 @@ types! {
     LOCKED = "application/encrypted";
 }
 
-/// What kind of thing one of them is.
-pub fn group(media_type: &str) -> Group {
-    match media_type {
-        JAR | APK | XPI | IPA | APPX | MSI => Group::Executable,
-        MSG => Group::Text,
-        TAR => Group::Archive,
-        _ => Group::Document,
-    }
-}
-
 /// The one of that name.
 pub(super) fn named(name: &[u8]) -> Option<&'static str> {
     ALL.iter().find(|known| known.as_bytes() == name.trim_ascii()).copied()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::facts::{Group, media_type_group};
+
+    #[test]
+    fn what_looking_inside_tells_is_of_a_known_kind() {
+        for name in ALL {
+            let group = match *name {
+                JAR | APK | XPI | IPA | APPX | MSI => Group::Executable,
+                TAR => Group::Archive,
+                _ => Group::Document,
+            };
+            assert_eq!(media_type_group(name), Some(group), "{name}");
+        }
+    }
 }
