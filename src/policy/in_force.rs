@@ -172,7 +172,7 @@ impl Gauges {
             self.rules.with_label_values(&[mode.name()]).set(number(of_mode.count()));
         }
         self.expired.set(number(rules.rules.iter().filter(is_over).count()));
-        let acting = rules.exceptions.iter().filter(|one| one.until > now).count();
+        let acting = rules.exceptions.iter().filter(|one| !one.is_over(now)).count();
         for (state, count) in [("acting", acting), ("expired", rules.exceptions.len() - acting)] {
             self.exceptions.with_label_values(&[state]).set(number(count));
         }

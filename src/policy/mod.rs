@@ -41,6 +41,7 @@ pub(crate) use self::types::told;
 use self::types::{is_ever_told, told_as};
 use self::{
     case::{Examine, Outcome},
+    decide::Seen,
     fact::{Sheet, View},
     load::{Fingerprint, Loaded, Problem, Problems},
     rule::{Otherwise, RuleSet},
@@ -224,7 +225,7 @@ impl Policy {
     /// What an engine must name for the policy to mean what it says: whoever refuses the incomplete and the opaque anywhere, or
     /// has rules about how media stand, relies on being told of them.
     pub fn relies_on(&self) -> Heuristics {
-        let asks = self.rules.rules.iter().any(|rule| rule.matcher.facts().any(|fact| fact.name == "state"));
+        let asks = self.rules.rules.iter().any(|rule| rule.matcher.asks_state());
         let passes = |state| Direction::ALL.iter().all(|to| self.rules.defaults.of(state, *to) == Otherwise::Allow);
         Heuristics {
             limits: asks || !passes(State::Incomplete),
@@ -248,16 +249,28 @@ impl Policy {
 
     /// Decides. What the security team says counts in place of the verdict.
     pub fn decide(&self, view: &View<'_>, over: Option<Effect>) -> Decided {
+        self.decide_seen(view, over, &mut |_, _| ()).0
+    }
+
+    /// Decides, tells what it sees on the way, and gives besides what it decided on.
+    fn decide_seen<'a>(
+        &self,
+        view: &View<'a>,
+        over: Option<Effect>,
+        watch: &mut impl FnMut(Seen<'_>, &Sheet<'_>),
+    ) -> (Decided, Sheet<'a>) {
         let state = match over {
             None => view.state,
-            Some(Effect::ForceInfected) => return decision::overridden(),
-            Some(Effect::ForceClean) => view.forced_clean(),
+            Some(Effect::ForceInfected) => return (decision::overridden(), Sheet::Of(*view)),
+            Some(Effect::ForceClean) => view.state_if_clean(),
         };
-        let view = View { state, ..*view };
-        if view.access == Access::Encoded {
-            return self.rules.decide_by_state(&Sheet::Of(view), view.now, &mut |_| ());
-        }
-        self.decide_on(&Sheet::Of(view), view.now)
+        let sheet = Sheet::Of(View { state, ..*view });
+        let mut watch = |seen: Seen<'_>| watch(seen, &sheet);
+        let decided = match view.access {
+            Access::Encoded => self.rules.decide_by_state(&sheet, view.now, &mut watch),
+            _ => self.held_against_types(&sheet, self.rules.decide_seen(&sheet, view.now, &mut watch)),
+        };
+        (decided, sheet)
     }
 
     /// Decides on what is known, whoever says so.

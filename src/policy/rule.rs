@@ -244,6 +244,13 @@ pub struct Exception {
     pub matcher: Matcher,
 }
 
+impl Exception {
+    /// True if it is over.
+    pub fn is_over(&self, now: SystemTime) -> bool {
+        self.until <= now
+    }
+}
+
 /// All that rule files say.
 #[derive(Clone, Debug, Default)]
 pub struct RuleSet {

@@ -74,7 +74,7 @@ fn exception(exception: &Exception, in_force: &InForce, now: SystemTime) -> Valu
         "reason": exception.reason,
         "author": exception.author,
         "until": time(exception.until),
-        "state": if exception.until > now { "acting" } else { "expired" },
+        "state": if exception.is_over(now) { "expired" } else { "acting" },
         "uses": in_force.tally().uses_of(&exception.id),
     })
 }

@@ -46,7 +46,7 @@ pub(super) fn known(case: &Case, sample: Option<&Facts>, now: SystemTime) -> Giv
     let facts = Some(sample.unwrap_or(&said));
     let size = facts.map(|facts| facts.size);
     let view = View { occasion: &occasion, facts, size, record: None, state: State::Clean, access, name: None, now };
-    let mut follows = Sheet::Of(View { state: view.forced_clean(), ..view }).all();
+    let mut follows = Sheet::Of(View { state: view.state_if_clean(), ..view }).all();
     if sample.is_none() {
         let says_what = group.is_some() || said.detected_type.is_some();
         let stays = |name: &str| FOLLOWS.contains(&name) || says_what && FOLLOWS_OF_BYTES.contains(&name);

@@ -85,7 +85,7 @@ impl RuleSet {
     pub(super) fn engines_for(&self, sheet: &Sheet<'_>, now: SystemTime) -> Option<Arc<[Arc<str>]>> {
         let may_match = |one: &Exception| one.matcher.asks_engines() || one.matcher.matches(sheet) == Matched::Yes;
         let may_be_lifted = |rule: &Rule| {
-            let mut lifting = self.exceptions.iter().filter(|one| one.until > now && one.lifts_rule(rule));
+            let mut lifting = self.exceptions.iter().filter(|one| !one.is_over(now) && one.lifts_rule(rule));
             lifting.any(may_match)
         };
         let acting = self.rules.iter().filter(|rule| rule.mode == Mode::Enforce && !rule.is_over(now));
@@ -189,7 +189,7 @@ impl<'a> Case<'a> {
 
     /// The first exception that takes something away, and matches.
     fn lifting(&self, found: &mut Found<'a>, lifts: impl Fn(&Exception) -> bool) -> Option<&'a Exception> {
-        let in_force = self.exceptions.iter().enumerate().filter(|(_, one)| one.until > self.now && lifts(one));
+        let in_force = self.exceptions.iter().enumerate().filter(|(_, one)| !one.is_over(self.now) && lifts(one));
         in_force
             .map(|(at, one)| (one, found.asked(at, one, self.sheet)))
             .find(|(_, is_met)| *is_met)
@@ -201,7 +201,7 @@ impl<'a> Case<'a> {
         for (at, exception) in self.exceptions.iter().enumerate() {
             let told = match found.asked.remove(&at) {
                 Some(matched) => fate(matched),
-                None if exception.until <= self.now => Fate::Over,
+                None if exception.is_over(self.now) => Fate::Over,
                 None => Fate::NotNeeded,
             };
             watch(Seen::Exception(exception, told));

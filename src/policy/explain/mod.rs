@@ -11,11 +11,10 @@ use serde::Serialize;
 use super::{
     Decided, Decision, Policy, Refusal, Shadow,
     decide::{Fate, Seen},
-    decision,
     fact::{Given, Sheet, View},
     rule::{Mode, RuleSet, Wire},
 };
-use crate::{policy::Access, verdict::Effect};
+use crate::verdict::Effect;
 
 /// What became of a rule or an exception, and why.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -92,21 +91,9 @@ pub struct Explanation {
 impl Policy {
     /// Explains what [`Policy::decide`] decides.
     pub fn explain(&self, view: &View<'_>, over: Option<Effect>) -> Explanation {
-        let state = match over {
-            None => view.state,
-            Some(Effect::ForceInfected) => {
-                return Notes::default().explanation(decision::overridden(), &Sheet::Of(*view));
-            }
-            Some(Effect::ForceClean) => view.forced_clean(),
-        };
-        let view = View { state, ..*view };
-        let sheet = Sheet::Of(view);
-        if view.access == Access::Encoded {
-            let mut notes = Notes::default();
-            let decided = self.rules.decide_by_state(&sheet, view.now, &mut |seen| notes.take(seen, &sheet));
-            return notes.explanation(decided, &sheet);
-        }
-        self.explain_on(&sheet, view.now)
+        let mut notes = Notes::default();
+        let (decided, sheet) = self.decide_seen(view, over, &mut |seen, sheet| notes.take(seen, sheet));
+        notes.explanation(decided, &sheet)
     }
 
     /// Explains what [`Policy::decide_on`] decides.

@@ -41,8 +41,8 @@ impl<'a> View<'a> {
         Self { occasion, facts: Some(facts), size, record: Some(record), state, access, name: None, now }
     }
 
-    /// The same, as if engines had found nothing.
-    pub(in crate::policy) fn forced_clean(&self) -> State {
+    /// How it would stand if engines had found nothing in it.
+    pub(in crate::policy) fn state_if_clean(&self) -> State {
         let is_ciphertext = self.facts.is_some_and(|facts| facts.opaque) && self.access.has_no_key();
         if is_ciphertext { State::OpaqueMedia } else { State::Clean }
     }
