@@ -57,7 +57,8 @@ impl App {
         let lifecycle = Lifecycle::default();
         let cache = VerdictCache::open(&config.cache, &registry).await?;
         let audit = Audit::register(&config.audit, &registry)?;
-        let source = PolicySource::new(&config.policy, Some(cache.keys().clone()), Some(engine_names(&config)));
+        let source = PolicySource::new(&config.policy, Some(cache.keys().clone()), Some(engine_names(&config)))
+            .of_server(config.homeserver.server_name.is_some());
         let policy = source.read(clock.now()).map_err(anyhow::Error::msg)?;
         let relied = policy.relies_on();
         let policy = Arc::new(policy::InForce::register(policy, clock.now(), &registry)?);

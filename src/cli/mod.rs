@@ -142,7 +142,8 @@ fn serve(args: &ConfigArgs) -> anyhow::Result<ExitCode> {
 fn check(args: &ConfigArgs) -> anyhow::Result<ExitCode> {
     let config = args.load()?;
     let now = SystemTime::now();
-    let source = PolicySource::new(&config.policy, None, Some(app::engine_names(&config)));
+    let source = PolicySource::new(&config.policy, None, Some(app::engine_names(&config)))
+        .of_server(config.homeserver.server_name.is_some());
     let policy = source.read(now).map_err(anyhow::Error::msg)?;
     upstream::check(&config.homeserver)?;
     upstream::redirect::check(&config.redirects)?;

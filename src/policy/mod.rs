@@ -65,10 +65,17 @@ use crate::{
 pub enum PolicyError {
     /// Its files cannot be read, or say what cannot be meant.
     #[error("the policy is not accepted:\n{0}")]
-    Problems(#[from] Problems),
+    Problems(Problems),
     /// It does not decide as its cases say.
     #[error("the policy does not decide as its cases say:\n{}", lines(.0))]
     Cases(Vec<Outcome>),
+}
+
+/// Without the problems as its source, since it tells them itself: whoever tells an error with its sources would tell them twice.
+impl From<Problems> for PolicyError {
+    fn from(problems: Problems) -> Self {
+        Self::Problems(problems)
+    }
 }
 
 fn lines(outcomes: &[Outcome]) -> String {
@@ -210,6 +217,19 @@ impl Policy {
     pub fn new(config: &Config, mut rules: RuleSet) -> Self {
         config.opaque_media.complete(&mut rules);
         Self { types: Types::of(config), rules, origin: Origin::default() }
+    }
+
+    /// Notes rules and exceptions that ask for what is known of uploads alone, because our server has no name in the configuration.
+    pub fn note_unnamed_server(&mut self, path: &Path) {
+        let rules = self.rules.rules.iter().map(|rule| (&rule.id, &rule.matcher));
+        let exceptions = self.rules.exceptions.iter().map(|exception| (&exception.id, &exception.matcher));
+        let asks = |matcher: &condition::Matcher| matcher.facts().any(|fact| fact.name == "media.local");
+        let ids: Vec<String> =
+            rules.chain(exceptions).filter(|(_, matcher)| asks(matcher)).map(|(id, _)| format!("`{id}`")).collect();
+        if !ids.is_empty() {
+            let text = "`media.local` is known of uploads alone, since `homeserver.server_name` is not set; it is asked for by";
+            self.origin.notes.push(Problem::with(path, format!("{text} {}", ids.join(", "))));
+        }
     }
 
     /// Where it came from.

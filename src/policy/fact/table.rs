@@ -71,13 +71,16 @@ pub static TABLE: [Fact; 46] = [
         |view| Value::text(view.occasion.user.as_ref()?),
     ),
     request("media.id", Kind::Text, "The id in its address.", |view| Value::text(view.occasion.media_id.as_ref()?)),
-    request("media.server", Kind::Text, "The server in its address, which is the one that it was sent from.", |view| {
-        Value::text(view.occasion.server.as_ref()?)
-    }),
+    request(
+        "media.server",
+        Kind::Text,
+        "The server in its address, which is the one that it was sent from; of what goes to the homeserver, or from it to others, our own, if `homeserver.server_name` of the configuration says which that is.",
+        |view| Value::text(view.occasion.server.as_ref()?),
+    ),
     request(
         "media.local",
         Kind::Flag,
-        "True for uploads, and for media whose address names our own homeserver.",
+        "True for uploads, and for media whose address names our own homeserver; of others than uploads it is only known if `homeserver.server_name` of the configuration is set.",
         |view| view.occasion.is_local.map(Value::Flag),
     ),
     request(

@@ -37,6 +37,7 @@ pub struct PolicySource {
     config: policy::Config,
     naming: Box<Naming>,
     engines: Option<Vec<String>>,
+    is_server_named: bool,
 }
 
 impl PolicySource {
@@ -46,7 +47,13 @@ impl PolicySource {
             Some(keys) => Box::new(move |digest| Hash(keys.plaintext(digest).to_bytes())),
             None => Box::new(Hash::plain),
         };
-        Self { config: config.clone(), naming, engines }
+        Self { config: config.clone(), naming, engines, is_server_named: true }
+    }
+
+    /// Whether it is configured which server's media are ours. If not, rules that ask for that are noted.
+    #[must_use]
+    pub fn of_server(self, is_server_named: bool) -> Self {
+        Self { is_server_named, ..self }
     }
 
     /// Reads it, has its cases run at this time, and checks that its engines exist. Blocks on the disk.
@@ -57,8 +64,11 @@ impl PolicySource {
     /// The same; the files that it is made of are noted whatever comes of it.
     fn read_noting(&self, now: SystemTime, files: &mut BTreeSet<PathBuf>) -> Result<Policy, String> {
         let policy = Policy::load_noting(&self.config, (&*self.naming, &sample::examine), now, files);
-        let policy = policy.map_err(|error| Chain(&error).to_string())?;
+        let mut policy = policy.map_err(|error| Chain(&error).to_string())?;
         self.check(&policy)?;
+        if !self.is_server_named {
+            policy.note_unnamed_server(self.path());
+        }
         Ok(policy)
     }
 

@@ -56,7 +56,7 @@ fn what_is_wrong_is_told_once_and_so_is_that_it_is_right_again() {
     fs::write(dir.path().join("a.yaml"), "rules: [").unwrap();
     assert_eq!(files.look(), None);
     let Some(Outcome::Refused(why)) = files.look() else { panic!("it was taken") };
-    assert!(why.contains("a.yaml:"), "{why}");
+    assert_eq!(why.matches("a.yaml:").count(), 1, "{why}");
     assert_eq!([files.look(), files.look()], [None, None]);
     assert_eq!((rules(&files), files.in_force().how().failure.unwrap().1), (2, why));
     fs::write(dir.path().join("a.yaml"), TWO).unwrap();
@@ -158,4 +158,23 @@ fn a_policy_that_wants_an_engine_that_is_not_there_is_not_taken() {
         fs::write(dir.path().join("a.yaml"), format!("version: 1\nrules: [{rule}]\n")).unwrap();
         assert_eq!(matches!(files.reload(), Outcome::Taken(_)), is_taken, "{engine}");
     }
+}
+
+#[test]
+fn rules_that_ask_whose_media_are_are_noted_where_our_server_has_no_name() {
+    let dir = tempfile::tempdir().unwrap();
+    let text =
+        "version: 1\nrules: [{id: theirs, match: {media.local: false}, action: block}, {id: b, action: block}]\n";
+    fs::write(dir.path().join("a.yaml"), text).unwrap();
+    let config = policy::Config { dir: dir.path().to_owned(), ..policy::Config::default() };
+    let notes = |is_server_named: bool| {
+        let source = PolicySource::new(&config, None, None).of_server(is_server_named);
+        source.read(SystemTime::now()).unwrap().origin().notes.iter().map(ToString::to_string).collect::<Vec<_>>()
+    };
+    assert!(notes(true).is_empty());
+    let told = notes(false);
+    assert!(
+        told.len() == 1 && told[0].ends_with("`homeserver.server_name` is not set; it is asked for by `theirs`"),
+        "{told:?}"
+    );
 }
