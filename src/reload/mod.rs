@@ -21,7 +21,7 @@ use tokio_util::sync::CancellationToken;
 
 pub use self::{
     policy::{Outcome, PolicyFiles, PolicySource, Summary},
-    sample::{examine, facts},
+    sample::{examine, look_at},
 };
 use crate::{
     audit::timestamp,

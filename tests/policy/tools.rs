@@ -91,6 +91,11 @@ async fn a_file_and_facts_are_explained_by_a_policy_on_disk() {
     }
     let (_, wrong, is_good) = says(&["policy", "explain", "--facts", "{tipe: x}", "--policy", &path]).await;
     assert!(!is_good && wrong.contains("--facts: "), "{wrong}");
+    let (told, wrong, _) = says(&["policy", "explain", "--facts", "{declared.name: a.docm}", "--policy", &path]).await;
+    let follows = told.starts_with("policy ") && told.contains("  declared.extension: docm\n");
+    assert!(follows, "what follows from a name is known as it is in cases: {told}{wrong}");
+    let (_, wrong, _) = says(&["policy", "explain", "--facts", "{size: 1}", "--at", "soon"]).await;
+    assert!(wrong.contains("--at: `soon` is no time"), "{wrong}");
     for wrong in [&["policy", "explain"][..], &["policy", "explain", &file, "--facts", "{}"]] {
         assert!(!says(wrong).await.2, "{wrong:?}");
     }

@@ -11,7 +11,6 @@ use anyhow::{Context as _, anyhow, ensure};
 use clap::{ArgGroup, Args};
 use http::Method;
 use serde_json::{Value, json};
-use sha2::{Digest as _, Sha256};
 use url::form_urlencoded;
 
 use super::{ConfigArgs, print, section};
@@ -84,29 +83,33 @@ pub(super) fn run(explain: &Explain) -> anyhow::Result<ExitCode> {
     let policy = policy(explain)?;
     let now = match &explain.at {
         None => SystemTime::now(),
-        Some(text) => parse_until(text, SystemTime::now()).context("--at")?,
+        Some(text) => parse_until(text, SystemTime::now())
+            .map_err(|_| anyhow!("--at: `{text}` is no time like 2027-01-01, 2027-01-01T12:00:00Z or 30d"))?,
     };
     let mut told = Vec::new();
     if let Some(facts) = &explain.facts {
-        let sheet = Sheet::Given(given(facts, explain)?);
+        let sheet = Sheet::Given(given(facts, explain, now)?);
         told.push(("facts".to_owned(), policy.explain_on(&sheet, now)));
     }
     for file in &explain.file {
         told.push((file.display().to_string(), of_file(&policy, file, explain, now)?));
     }
-    tell(&told, explain.json)?;
+    tell(&told, &policy, explain.json)?;
     Ok(ExitCode::SUCCESS)
 }
 
-fn tell(told: &[(String, Explanation)], json: bool) -> anyhow::Result<()> {
+fn tell(told: &[(String, Explanation)], policy: &Policy, json: bool) -> anyhow::Result<()> {
+    let (revision, shipped) = (policy.revision(), policy.origin().is_shipped);
     if json {
         let entry = |(name, explanation): &(String, Explanation)| -> serde_json::Result<Value> {
-            Ok(json!({"of": name, "explanation": serde_json::to_value(explanation)?}))
+            let explanation = serde_json::to_value(explanation)?;
+            Ok(json!({"of": name, "revision": revision, "shipped": shipped, "explanation": explanation}))
         };
         let all: serde_json::Result<Vec<Value>> = told.iter().map(entry).collect();
         println!("{}", serde_json::to_string_pretty(&all?)?);
         return Ok(());
     }
+    println!("policy {revision}{}", if shipped { " (shipped)" } else { "" });
     for (name, explanation) in told {
         if told.len() > 1 {
             println!("{name}");
@@ -131,7 +134,7 @@ fn policy(explain: &Explain) -> anyhow::Result<Policy> {
     source.read(SystemTime::now()).map_err(anyhow::Error::msg)
 }
 
-fn given(facts: &str, explain: &Explain) -> anyhow::Result<Given> {
+fn given(facts: &str, explain: &Explain, now: SystemTime) -> anyhow::Result<Given> {
     let text = match facts.strip_prefix('@') {
         Some(file) => fs::read_to_string(file).with_context(|| format!("cannot read {file}"))?,
         None => facts.to_owned(),
@@ -139,10 +142,11 @@ fn given(facts: &str, explain: &Explain) -> anyhow::Result<Given> {
     let mut facts: serde_yaml::Mapping = serde_yaml::from_str(&text).context("--facts is no YAML map of facts")?;
     facts.entry("direction".into()).or_insert_with(|| explain.direction.name().into());
     facts.entry("state".into()).or_insert_with(|| explain.state.name().into());
-    Given::parse(&facts, &Hash::plain).map_err(|wrong| {
+    let given = Given::parse(&facts, &Hash::plain).map_err(|wrong| {
         let place: String = wrong.path.iter().map(step).collect();
         anyhow!("--facts: {place}{wrong}")
-    })
+    })?;
+    Ok(case::known(&given, None, now))
 }
 
 fn step(part: &PathPart) -> String {
@@ -153,8 +157,7 @@ fn step(part: &PathPart) -> String {
 }
 
 fn of_file(policy: &Policy, file: &Path, explain: &Explain, now: SystemTime) -> anyhow::Result<Explanation> {
-    let bytes = case::sample(file).with_context(|| format!("cannot read {}", file.display()))?;
-    let facts = reload::facts(&bytes)?;
+    let (facts, digest) = reload::look_at(file).with_context(|| file.display().to_string())?;
     let mut occasion = Occasion::usual(explain.direction);
     let name = file.file_name().and_then(|name| name.to_str()).map(|name| name.trim_end_matches(".b64"));
     occasion.declared.name = explain.name.as_deref().or(name).map(Into::into);
@@ -163,7 +166,7 @@ fn of_file(policy: &Policy, file: &Path, explain: &Explain, now: SystemTime) -> 
     // In ciphertext, engines find nothing.
     let is_ciphertext = facts.opaque && explain.state == State::Clean;
     let state = if is_ciphertext { State::OpaqueMedia } else { explain.state };
-    let name = Some(Hash::plain(&Sha256::digest(&bytes).into()));
+    let name = Some(Hash::plain(&digest));
     let (size, facts) = (Some(facts.size), (state != State::Oversize).then_some(&facts));
     let view = View { occasion: &occasion, facts, size, record: None, state, access, name, now };
     Ok(policy.explain(&view, None))

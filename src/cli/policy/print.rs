@@ -101,7 +101,9 @@ pub(super) fn explained(answer: &Value) -> Option<String> {
 
 pub(super) fn replay(answer: &Value) -> Option<String> {
     let (media, requests, changed) = (&answer["media"], &answer["requests"], &answer["changed"]);
-    let mut text = format!("{media} media in {requests} kinds of requests since {}", word(&answer["since"]));
+    let since = word(&answer["since"]);
+    let since = if since.starts_with("1970-01-01T00:00:00") { String::new() } else { format!(" since {since}") };
+    let mut text = format!("{media} media in {requests} kinds of requests{since}");
     writeln!(text, ": {changed} would be decided otherwise").ok()?;
     if !answer["complete"].as_bool()? {
         writeln!(text, "NOT ALL: {}", word(&answer["why_not"])).ok()?;

@@ -2,7 +2,6 @@
 
 use std::{sync::Arc, time::SystemTime};
 
-use super::Case;
 use crate::{
     facts::{Declared, Direction, Facts, Group, Occasion},
     policy::{
@@ -17,14 +16,14 @@ const FOLLOWS: [&str; 5] = ["direction", "state", "declared.extension", "declare
 /// What follows from what it gives, if that says what the bytes are.
 const FOLLOWS_OF_BYTES: [&str; 2] = ["mismatch", "extension_mismatch"];
 
-/// All that is known in a case: what it gives, and what follows from that and from its sample.
-pub(super) fn known(case: &Case, sample: Option<&Facts>, now: SystemTime) -> Given {
-    let given = Sheet::Given(case.given.clone());
-    let named = |name: &str| match case.given.values.get(name) {
+/// All that is known where someone wrote down facts: these, and what follows from them and from a sample.
+pub fn known(written: &Given, sample: Option<&Facts>, now: SystemTime) -> Given {
+    let given = Sheet::Given(written.clone());
+    let named = |name: &str| match written.values.get(name) {
         Some(Value::Text(text)) => Some(Arc::clone(text)),
         _ => None,
     };
-    let word = |name: &str| match case.given.values.get(name) {
+    let word = |name: &str| match written.values.get(name) {
         Some(Value::Word(word)) => Some(*word),
         _ => None,
     };
@@ -52,5 +51,5 @@ pub(super) fn known(case: &Case, sample: Option<&Facts>, now: SystemTime) -> Giv
         let stays = |name: &str| FOLLOWS.contains(&name) || says_what && FOLLOWS_OF_BYTES.contains(&name);
         follows.values.retain(|name, _| stays(name));
     }
-    follows.overlaid(&case.given)
+    follows.overlaid(written)
 }

@@ -17,8 +17,9 @@ use serde::Deserialize;
 use serde_yaml::Mapping;
 
 pub use self::{
+    facts::known,
     run::{Outcome, run},
-    sample::sample,
+    sample::{is_encoded, open, sample},
 };
 use super::{
     Naming,
@@ -114,9 +115,17 @@ impl Written {
 }
 
 /// A day, which begins at midnight UTC, or a time.
-fn time(text: &str) -> Result<SystemTime, Wrong> {
-    let day = || humantime::parse_rfc3339(&format!("{text}T00:00:00Z"));
-    humantime::parse_rfc3339(text).or_else(|_| day()).map_err(|_| {
-        Wrong::new(format!("`{}` is no date, like 2027-03-01, and no time, like 2027-03-01T12:00:00Z", shortened(text)))
+pub(super) fn time(text: &str) -> Result<SystemTime, Wrong> {
+    let is_day = text.len() == "2027-03-01".len();
+    let whole = if is_day { format!("{text}T00:00:00Z") } else { text.to_owned() };
+    humantime::parse_rfc3339(&whole).map_err(|error| {
+        let shown = shortened(text);
+        let wrong = Wrong::new(format!("`{shown}` is no date like 2027-03-01 and no time like 2027-03-01T18:00:00Z"));
+        let has_offset = text.len() > "2027-03-01T18:00".len() && !text.ends_with('Z');
+        match error {
+            humantime::TimestampError::OutOfRange => Wrong::new(format!("there is no such day or time as `{shown}`")),
+            _ if has_offset && text.contains('T') => wrong.hint("times are in UTC, and end in `Z`"),
+            _ => wrong,
+        }
     })
 }

@@ -73,7 +73,7 @@ fn one(policy: &Policy, case: &Case, samples: &Samples<'_>, now: SystemTime) -> 
             return Outcome { name, place, problems, explanation: None };
         }
     };
-    let sheet = Sheet::Given(facts::known(case, sample, now));
+    let sheet = Sheet::Given(facts::known(&case.given, sample, now));
     let explanation = policy.explain_on(&sheet, now);
     let mut problems = problems(case, &explanation);
     if let Some(id) = ending(policy, case, &explanation) {

@@ -134,7 +134,7 @@ fn what_is_no_file_is_no_sample() {
 
 #[test]
 fn what_follows_from_what_a_case_gives_is_known_in_it() {
-    let given = |yaml: &str| facts::known(&case(yaml).unwrap(), None, now()).to_string_of_names();
+    let given = |yaml: &str| facts::known(&case(yaml).unwrap().given, None, now()).to_string_of_names();
     let names = given("{name: a, facts: {declared.name: x.pdf.exe}, expect: {action: allow}}");
     assert_eq!(names, "declared.bidi declared.double_extension declared.extension declared.name direction state");
     assert_eq!(given("{name: a, facts: {size: 1}, expect: {action: allow}}"), "direction size state");

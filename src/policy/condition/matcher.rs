@@ -62,7 +62,10 @@ impl Matcher {
         };
         let conditions: Option<Vec<String>> = self.any.iter().map(first).collect();
         match (conditions, &self.when) {
-            (Some(conditions), _) if !conditions.is_empty() => conditions.join("; "),
+            (Some(mut conditions), _) if !conditions.is_empty() => {
+                conditions.dedup();
+                conditions.join("; or ")
+            }
             (_, Some(when)) => format!("not true: {}", shortened(when.source())),
             (_, None) => String::new(),
         }

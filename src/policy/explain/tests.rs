@@ -64,7 +64,7 @@ decision: allow by friend";
         "exe (block): missed: `group` has to be executable (it is image)",
         "friend (allow): missed: `media.server` has to be a.org (it is not known)",
         "odd (scan): failed: `inside.depth` is not known here; ask `known(inside.depth)` first",
-        "either (block): missed: `size` has to be > 10 (it is 6); `macros` has to be true (it is not known)",
+        "either (block): missed: `size` has to be > 10 (it is 6); or `macros` has to be true (it is not known)",
         "huge (block): missed: not true: size > 100",
         "seen (allow): missed: `state` has to be incomplete (it is clean)",
         "watch (block, in shadow): missed: `state` has to be incomplete (it is clean)",
