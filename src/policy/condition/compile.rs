@@ -1,11 +1,11 @@
 //! From what is written under `match` to tests.
 
-use std::sync::Arc;
+use std::{ops::Bound, sync::Arc};
 
 use serde_yaml::{Mapping, Value as Yaml};
 
 use super::{
-    Lists, Set, Test, Wrong, number,
+    Lists, Range, Set, Test, Wrong, number,
     set::Entries,
     wrong::{PathPart, shortened},
 };
@@ -29,13 +29,42 @@ pub fn compile(fact: &'static Fact, value: &Yaml, lists: &Lists<'_>) -> Result<T
 pub fn doubts(fact: &Fact, test: &Test) -> Vec<String> {
     let set = match test {
         Test::Not(test) => return doubts(fact, test),
-        Test::Among(set) | Test::AllAmong(set) if of_bytes(fact) => set,
+        Test::Among(set) | Test::AllAmong(set) => set,
+        Test::Within(Range { min: Bound::Included(min), max: Bound::Included(max) })
+            if min.total_cmp(max).is_eq() && is_hardly_exact(fact, *min) =>
+        {
+            let unit = if fact.kind == Kind::Age { "seconds" } else { "bytes" };
+            let doubt =
+                format!("this is so for exactly {min} {unit}; did you mean a range, like \">= …\" or \"<= …\"?");
+            return vec![doubt];
+        }
         _ => return Vec::new(),
     };
-    let mut unknown: Vec<&str> = set.texts.iter().map(|name| &**name).filter(|name| !is_ever_told(name)).collect();
-    unknown.sort_unstable();
-    let told = |name| format!("nothing is known to be told to be `{name}`, so this may match nothing");
-    unknown.into_iter().take(20).map(told).collect()
+    let told: fn(&str) -> Option<String> = match (entries(fact), fact.name) {
+        (Entries::Types, _) if of_bytes(fact) => |name| {
+            let doubt = || format!("nothing is known to be told to be `{name}`, so this may match nothing");
+            (!is_ever_told(name)).then(doubt)
+        },
+        // Those that stand in a rule were checked; those of lists can be anything.
+        (Entries::Extensions, _) => |name| {
+            let doubt = || format!("`{name}` has a dot, and extensions have none, so this matches nothing");
+            name.contains('.').then(doubt)
+        },
+        (_, "user") => |name| {
+            let doubt = || format!("`{name}` is no Matrix id like @bob:example.org, so this matches nothing");
+            (!name.starts_with('@')).then(doubt)
+        },
+        _ => return Vec::new(),
+    };
+    let mut texts: Vec<&str> = set.texts.iter().map(|text| &**text).collect();
+    texts.sort_unstable();
+    texts.into_iter().filter_map(told).take(20).collect()
+}
+
+/// True for round numbers of bytes and for ages: nothing is so by chance.
+fn is_hardly_exact(fact: &Fact, number: f64) -> bool {
+    let is_round = number >= 1000.0 && (number % 1000.0 == 0.0 || number % 1024.0 == 0.0);
+    fact.kind == Kind::Age || fact.kind == Kind::Bytes && is_round
 }
 
 /// True for types that we tell ourselves.
@@ -48,7 +77,7 @@ fn plain(fact: &'static Fact, value: &Yaml, lists: &Lists<'_>) -> Result<Test, W
     match fact.kind {
         Kind::Flag => match value {
             Yaml::Bool(flag) => Ok(Test::Flag(*flag)),
-            _ => Err(Wrong::new(format!("`{}` is true or false", fact.name))),
+            _ => Err(flag(fact, value)),
         },
         Kind::Count | Kind::Bytes | Kind::Age | Kind::Real => match value {
             Yaml::Sequence(_) => Err(Wrong::new(format!(
@@ -64,13 +93,23 @@ fn plain(fact: &'static Fact, value: &Yaml, lists: &Lists<'_>) -> Result<Test, W
     }
 }
 
+/// What is to be told of a value that is no flag.
+fn flag(fact: &Fact, value: &Yaml) -> Wrong {
+    let wrong = Wrong::new(format!("`{}` is true or false", fact.name));
+    match value.as_str().map(str::to_lowercase).as_deref() {
+        Some("true" | "yes" | "on") => wrong.hint("write true, without quotes"),
+        Some("false" | "no" | "off") => wrong.hint("write false, without quotes"),
+        _ => wrong,
+    }
+}
+
 /// One of the forms that are maps.
 fn form(fact: &'static Fact, map: &Mapping, lists: &Lists<'_>) -> Result<Test, Wrong> {
     for key in map.keys() {
         let name = key.as_str().unwrap_or_default();
         if !FORMS.contains(&name) {
             let text = format!("`{}` is no form of condition: there are {}", shortened(name), FORMS.join(", "));
-            return Err(Wrong::unknown(text, name, FORMS).under_key(name));
+            return Err(Wrong::unknown(text, name, FORMS).of_key(name));
         }
     }
     let is_number = matches!(fact.kind, Kind::Count | Kind::Bytes | Kind::Age | Kind::Real);
@@ -146,9 +185,9 @@ fn text<'a>(fact: &Fact, value: &'a Yaml) -> Result<&'a str, Wrong> {
     match value {
         Yaml::String(text) => Ok(text),
         Yaml::Number(_) | Yaml::Bool(_) => Err(Wrong::new(format!(
-            "`{}` is a {}, and YAML takes this for something else; put it in quotes",
+            "`{}` is {}, and YAML takes this for something else; put it in quotes",
             fact.name,
-            fact.kind.name()
+            if fact.kind == Kind::Hash { "a digest".to_owned() } else { format!("a {}", fact.kind.name()) }
         ))),
         Yaml::Null => Err(Wrong::new(format!("nothing is asked of `{}`", fact.name))
             .hint("for what is not known, write {known: false}")),

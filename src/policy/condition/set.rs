@@ -3,6 +3,7 @@
 use std::{
     collections::{BTreeSet, HashSet},
     fmt,
+    net::Ipv6Addr,
     sync::Arc,
 };
 
@@ -107,8 +108,7 @@ impl Set {
         let folded = glob::folded(entry);
         let is_plain = match entries {
             Entries::Words(_) => true,
-            // An address in brackets.
-            Entries::Servers => entry.starts_with('['),
+            Entries::Servers => is_bracketed_address(entry),
             _ => false,
         };
         if glob::is_pattern(entry) && !is_plain {
@@ -169,8 +169,22 @@ fn check(entry: &str, entries: Entries) -> Result<(), Wrong> {
             Err(Wrong::new(format!("`{shown}` is no name of a server"))
                 .hint("write it as in Matrix ids, like matrix.org or *.example.org"))
         }
+        Entries::Servers if entry.parse::<Ipv6Addr>().is_ok() => {
+            Err(Wrong::new(format!("`{shown}` is no name of a server"))
+                .hint(format!("such an address has brackets there: `[{shown}]`")))
+        }
+        // As a pattern it would be one character.
+        Entries::Servers
+            if entry.starts_with('[') && entry.matches(':').count() > 1 && !is_bracketed_address(entry) =>
+        {
+            Err(Wrong::new(format!("`{shown}` is no address; there are no patterns of addresses in brackets")))
+        }
         Entries::Extensions if entry.starts_with('.') => {
             Err(Wrong::new(format!("`{shown}`: extensions are written without the dot")))
+        }
+        Entries::Extensions if entry.contains('.') => {
+            let last = entry.rsplit('.').next().unwrap_or_default();
+            Err(Wrong::new(format!("`{shown}`: an extension is what is behind the last dot alone, here `{last}`")))
         }
         _ => Ok(()),
     }
@@ -192,6 +206,14 @@ fn digest(text: &str) -> Result<[u8; 32], Wrong> {
 /// The name of a digest that is written in hexadecimal.
 pub(in crate::policy) fn named(text: &str, naming: &Naming) -> Result<Hash, Wrong> {
     digest(text).map(|digest| naming(&digest))
+}
+
+/// True for an address as names of servers have it: in brackets, with a port or without.
+fn is_bracketed_address(entry: &str) -> bool {
+    let inner = entry.strip_prefix('[').and_then(|rest| rest.split_once(']'));
+    inner.is_some_and(|(address, port)| {
+        address.parse::<Ipv6Addr>().is_ok() && (port.is_empty() || without_port(entry).is_some())
+    })
 }
 
 /// A server's name without its port; `None` if it has none.

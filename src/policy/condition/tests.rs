@@ -269,3 +269,13 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn brackets_are_of_addresses_or_of_patterns() {
+    let holds = |written: &str, server: &str| holds("media.server", &format!("'{written}'"), text(server).as_ref());
+    assert!(holds("[2001:db8::1]", "[2001:DB8::1]:8448"));
+    assert!(holds("[2001:db8::1]:8448", "[2001:db8::1]:8448"));
+    assert!(!holds("[2001:db8::1]", "2"));
+    assert!(holds("[a-c]*.example.org", "bad.example.org"));
+    assert!(!holds("[a-c]*.example.org", "dad.example.org"));
+}

@@ -15,6 +15,8 @@ pub enum PathPart {
 pub struct Wrong {
     /// Where it is in the value that was looked at.
     pub path: Vec<PathPart>,
+    /// True if it is the last key of the path itself that is wrong, not what stands under it.
+    pub is_key: bool,
     /// Where it is in that text, in characters; of expressions alone.
     pub offset: Option<usize>,
     /// What is wrong.
@@ -26,7 +28,7 @@ pub struct Wrong {
 impl Wrong {
     /// This is wrong with the value itself.
     pub fn new(text: impl Into<String>) -> Self {
-        Self { path: Vec::new(), offset: None, text: text.into(), hint: None }
+        Self { path: Vec::new(), is_key: false, offset: None, text: text.into(), hint: None }
     }
 
     /// A word that is none of those that are known.
@@ -54,6 +56,12 @@ impl Wrong {
         self
     }
 
+    /// The same, of this key itself.
+    #[must_use]
+    pub fn of_key(self, key: &str) -> Self {
+        Self { is_key: true, ..self.under_key(key) }
+    }
+
     /// The same, under a key.
     #[must_use]
     pub fn under_key(self, key: &str) -> Self {
@@ -61,11 +69,59 @@ impl Wrong {
     }
 }
 
-/// The word that is nearest to another one, if it is near.
+/// What others call what has a name of its own here.
+const ELSEWHERE: [(&str, &str); 30] = [
+    ("mime", "type"),
+    ("mimetype", "type"),
+    ("mime.type", "type"),
+    ("media.type", "type"),
+    ("content.type", "declared.type"),
+    ("filename", "declared.name"),
+    ("file.name", "declared.name"),
+    ("hash", "sha256"),
+    ("digest", "sha256"),
+    ("checksum", "sha256"),
+    ("origin", "media.server"),
+    ("homeserver", "media.server"),
+    ("domain", "media.server"),
+    ("sender", "user"),
+    ("uploader", "user"),
+    ("length", "size"),
+    ("virus", "infected"),
+    ("malware", "infected"),
+    ("virus", "detections"),
+    ("signature", "detections"),
+    ("encrypted", "opaque_container"),
+    ("program", "executable"),
+    ("office", "document"),
+    ("deny", "block"),
+    ("reject", "block"),
+    ("refuse", "block"),
+    ("forbid", "block"),
+    ("drop", "block"),
+    ("pass", "allow"),
+    ("accept", "allow"),
+];
+
+/// The word that is probably meant by another one: what it is called elsewhere, a part of it, or one that is spelt much like it.
 pub fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    let word = word.to_lowercase();
-    let near = known.into_iter().map(|known| (strsim::damerau_levenshtein(&word, known), known)).min()?;
-    (near.0 <= near.1.chars().count().max(word.chars().count()) / 2).then_some(near.1)
+    let (word, known) = (word.to_lowercase(), known.into_iter().collect::<Vec<_>>());
+    let dotted = word.replace(['_', '-', ' '], ".");
+    let mut known_elsewhere = ELSEWHERE.iter().filter(|(other, _)| *other == dotted).map(|(_, ours)| *ours);
+    if let Some(ours) = known_elsewhere.find_map(|ours| known.iter().copied().find(|known| *known == ours)) {
+        return Some(ours);
+    }
+    let is_part = |known: &&&str| known.contains('.') && known.split('.').any(|part| part == word);
+    if let Some(whole) = known.iter().find(is_part) {
+        return Some(whole);
+    }
+    let begins = |one: &str, other: &str| one.len() > 1 && other.starts_with(one);
+    let distance = |known: &str| match begins(&word, known) || begins(known, &word) {
+        true => Some(0),
+        false => Some(strsim::damerau_levenshtein(&word, known))
+            .filter(|distance| *distance <= known.chars().count().max(word.chars().count()) / 3),
+    };
+    known.into_iter().filter_map(|known| Some((distance(known)?, known))).min().map(|(_, known)| known)
 }
 
 /// A text of someone's file, to be told as it is if it is short.

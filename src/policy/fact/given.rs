@@ -24,7 +24,7 @@ impl Given {
         let mut given = Self::default();
         for (key, value) in map {
             let name = key.as_str().unwrap_or_default();
-            let fact = Fact::named(name).ok_or_else(|| Fact::unknown(name).under_key(name))?;
+            let fact = Fact::named(name).ok_or_else(|| Fact::unknown(name).of_key(name))?;
             let value = parse(fact, value, naming).map_err(|wrong| wrong.under_key(name))?;
             given.values.insert(fact.name, value);
         }

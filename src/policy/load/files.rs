@@ -34,6 +34,12 @@ pub(super) struct Found {
 pub(super) fn find(path: &Path) -> Result<Found, Problem> {
     let cannot = |error: io::Error| Problem::with(path, format!("cannot be read: {error}"));
     if !std::fs::metadata(path).map_err(cannot)?.is_dir() {
+        if is_cases(path) {
+            return Err(Problem::with(
+                path,
+                "this is a file of cases; name the policy that they are of, or the directory",
+            ));
+        }
         let cases = cases_beside(path).into_iter().filter(|cases| cases.exists()).collect();
         return Ok(Found { rules: vec![path.to_owned()], cases });
     }

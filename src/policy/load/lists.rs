@@ -97,6 +97,9 @@ impl<'a, 'b, 'c> Reader<'a, 'b, 'c> {
             let text = "files of lists are named from the directory of the policy, and are below it; a symbolic link can lead to others";
             return self.report.problem(here.problem(text));
         }
+        if file.is_empty() {
+            return self.report.problem(here.problem("`file` is empty"));
+        }
         let path = here.directory().join(file);
         let mut lines = match self.reading.open(&path) {
             Ok(file) => Lines::of(file, LARGEST.min(LARGEST_SET - self.total)),
@@ -107,7 +110,10 @@ impl<'a, 'b, 'c> Reader<'a, 'b, 'c> {
             let (number, line) = match lines.next() {
                 Ok(Some(line)) => line,
                 Ok(None) => break,
-                Err(text) => return self.report.problem(Problem::with(&path, text)),
+                Err(text) => {
+                    let place = Place { line: lines.number, column: 1 };
+                    return self.report.problem(Problem { place: Some(place), ..Problem::with(&path, text) });
+                }
             };
             if let Err(wrong) = entry(line, kind).map_or(Ok(()), |entry| entries.add(entry)) {
                 let place = Place { line: number, column: 1 + line.len() - line.trim_start().len() };
@@ -159,9 +165,9 @@ impl Lines {
             ));
         }
         if self.buffer.len() > LONGEST {
-            return Err(format!("line {} is longer than {LONGEST} bytes", self.number));
+            return Err(format!("this line is longer than {LONGEST} bytes"));
         }
-        let line = str::from_utf8(&self.buffer).map_err(|_| format!("line {} is no UTF-8", self.number))?;
+        let line = str::from_utf8(&self.buffer).map_err(|_| "this is no UTF-8".to_owned())?;
         let line = if self.number == 1 { line.strip_prefix('\u{feff}').unwrap_or(line) } else { line };
         Ok((!self.buffer.is_empty()).then(|| (self.number, line.trim_end_matches(['\r', '\n']))))
     }

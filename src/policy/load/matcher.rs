@@ -6,7 +6,7 @@ use serde_yaml::Value;
 
 use super::{problem::Report, source::Here};
 use crate::policy::{
-    condition::{Condition, Expression, Lists, Matcher, compile, doubts},
+    condition::{Condition, Expression, Lists, Matcher, Wrong, compile, doubts},
     fact::Fact,
 };
 
@@ -76,7 +76,7 @@ impl Reader<'_> {
 
     fn condition(&mut self, name: &str, here: &Here<'_>, report: &mut Report) -> Option<Condition> {
         let Some(fact) = Fact::named(name) else {
-            report.problem(here.problem_with_key(Fact::unknown(name).to_string()));
+            report.problem(here.problem_with_key(unknown(name, here.value()).to_string()));
             return None;
         };
         let value = here.value();
@@ -89,10 +89,20 @@ impl Reader<'_> {
                 Some(Condition { fact, test })
             }
             Err(wrong) => {
-                report.problem(here.below(&wrong.path).problem(wrong.to_string()));
+                report.problem(here.problem_of(&wrong));
                 None
             }
         }
+    }
+}
+
+/// What is to be told of a name that no fact has. Facts in groups are no mappings in mappings.
+fn unknown(name: &str, value: &Value) -> Wrong {
+    let inner = value.as_mapping().into_iter().flat_map(|inner| inner.keys()).filter_map(Value::as_str);
+    let whole = inner.map(|inner| format!("{name}.{inner}")).find(|whole| Fact::named(whole).is_some());
+    match whole {
+        Some(whole) => Fact::unknown(name).hint(format!("write it in one: `{whole}: …`")),
+        None => Fact::unknown(name),
     }
 }
 

@@ -17,6 +17,7 @@ mod reach;
 mod rules;
 pub mod schema;
 mod shape;
+mod slip;
 mod source;
 mod words;
 mod yaml;
@@ -211,7 +212,7 @@ fn read_cases(file: &Here<'_>, naming: &Naming, report: &mut Report) -> Vec<Case
         }
         let written: case::Written = shape::read(&here, shape::OF_EACH_CASE, report)?;
         let checked = written.check(&file.directory(), here.told(), naming);
-        checked.map_err(|wrong| report.problem(here.below(&wrong.path).problem(wrong.to_string()))).ok()
+        checked.map_err(|wrong| report.problem(here.problem_of(&wrong))).ok()
     };
     items(&file.key("cases")).into_iter().filter_map(read).collect()
 }

@@ -8,7 +8,7 @@ use super::{
     problem::{Place, Problem},
     yaml::{self, Tree},
 };
-use crate::policy::condition::PathPart;
+use crate::policy::condition::{PathPart, Wrong};
 
 /// A file that was read.
 #[derive(Debug)]
@@ -109,6 +109,12 @@ impl<'a> Here<'a> {
     /// Something about the key that leads here.
     pub(super) fn problem_with_key(&self, text: impl Into<String>) -> Problem {
         self.source.problem(self.source.tree.key_place(&self.path), text)
+    }
+
+    /// Something about what a path leads to from here.
+    pub(super) fn problem_of(&self, wrong: &Wrong) -> Problem {
+        let there = self.below(&wrong.path);
+        if wrong.is_key { there.problem_with_key(wrong.to_string()) } else { there.problem(wrong.to_string()) }
     }
 
     /// Something about what stands that many characters into the text that is here.

@@ -3,7 +3,10 @@
 use std::time::SystemTime;
 
 use super::{problem::Report, source::Here};
-use crate::policy::condition::{Wrong, shortened};
+use crate::policy::{
+    case,
+    condition::{Wrong, shortened},
+};
 
 /// Characters of a name.
 const LONGEST: usize = 64;
@@ -51,12 +54,5 @@ pub(super) fn problem_of_name(name: &str) -> Option<&'static str> {
 
 /// A date, of which it is the beginning in UTC, or a time.
 pub(super) fn time(text: &str, here: &Here<'_>, report: &mut Report) -> Option<SystemTime> {
-    let is_date = text.len() == "2027-03-01".len();
-    let whole = if is_date { format!("{text}T00:00:00Z") } else { text.to_owned() };
-    let time = humantime::parse_rfc3339(&whole).ok();
-    if time.is_none() {
-        let text = format!("`{}` is no date like 2027-03-01 and no time like 2027-03-01T18:00:00Z", shortened(text));
-        report.problem(here.problem(text));
-    }
-    time
+    case::time(text).map_err(|wrong| report.problem(here.problem(wrong.to_string()))).ok()
 }

@@ -9,7 +9,7 @@ use saphyr::Scalar;
 use saphyr_parser::{Event, Marker, Parser, ScalarStyle};
 use serde_yaml::{Mapping, Value};
 
-use super::problem::Place;
+use super::{problem::Place, slip};
 use crate::policy::condition::PathPart;
 
 /// Lists and mappings in one another.
@@ -88,7 +88,11 @@ pub(super) fn parse(text: &str) -> Result<Option<Tree>, Fault> {
     for event in Parser::new_from_str(text) {
         match event {
             Ok((event, span)) => builder.take(event, place(span.start))?,
-            Err(error) => return Err(fault(place(*error.marker()), format!("this is no YAML: {}", error.info()))),
+            Err(error) => {
+                let (at, said) = (place(*error.marker()), error.info());
+                let hint = slip::hint(said, text, at).map_or_else(String::new, |hint| format!("; {hint}"));
+                return Err(fault(at, format!("this is no YAML: {said}{hint}")));
+            }
         }
     }
     Ok(builder.root.filter(|tree| !tree.value.is_null()))

@@ -106,7 +106,13 @@ fn operator(name: &str, call: &CallExpr, kinds: &[Type]) -> Result<Type, Wrong> 
         (operators::LESS | operators::LESS_EQUALS | operators::GREATER | operators::GREATER_EQUALS, [one, other]) => {
             match (one.is_number() && other.is_number()) || (one.is_text() && other.is_text()) {
                 true => Ok(Type::Flag),
-                false => Err(Wrong::new(format!("{} is compared with {}", one.name(), other.name()))),
+                false => {
+                    let wrong = Wrong::new(format!("{} is compared with {}", one.name(), other.name()));
+                    match one.is_number() || other.is_number() {
+                        true => Err(wrong.hint("sizes are bytes here, and ages seconds, as numbers without quotes")),
+                        false => Err(wrong),
+                    }
+                }
             }
         }
         (operators::IN, [one, other]) if other.is_list() && other.item().compares_with(*one) => {

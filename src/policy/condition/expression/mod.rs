@@ -176,11 +176,30 @@ fn unreadable(text: &str, errors: &cel::ParseErrors) -> Wrong {
     let offset = (line > 0).then(|| before.sum::<usize>() + column.saturating_sub(1));
     let said = error.msg.trim_start_matches("Syntax error: ");
     let said = said.split(" expecting ").next().unwrap_or(said);
-    let wrong = Wrong::new(format!("this is no expression: {}", super::wrong::shortened(said))).at(offset);
-    match said.contains("has()") {
-        true => wrong.hint("`has` is for names with a dot; for others write `known(size)`"),
-        false => wrong,
-    }
+    let wrong = match said.contains("<EOF>") {
+        true => Wrong::new("this is no expression: it ends too early"),
+        false => Wrong::new(format!("this is no expression: {}", super::wrong::shortened(said))),
+    };
+    let hint = slip(text, offset, said);
+    let wrong = wrong.at(offset);
+    if let Some(hint) = hint { wrong.hint(hint) } else { wrong }
+}
+
+/// What was probably meant.
+fn slip(text: &str, offset: Option<usize>, said: &str) -> Option<&'static str> {
+    let before: String = text.chars().take(offset.unwrap_or(0)).collect();
+    let rest: String = text.chars().skip(offset?).collect();
+    let word = |text: &str| text.split(|c: char| !c.is_alphanumeric()).next().unwrap_or_default().to_owned();
+    let is_number = before.ends_with(|c: char| c.is_ascii_digit());
+    Some(match word(&rest).as_str() {
+        _ if said.contains("has()") => "`has` is for names with a dot; for others write `known(size)`",
+        "and" | "AND" => "write `&&`",
+        "or" | "OR" => "write `||`",
+        _ if before.trim_end().to_lowercase().ends_with("not") => "write `!` for not",
+        _ if rest.starts_with('=') => "write `==`",
+        unit if is_number && !unit.is_empty() => "there are no units here: sizes are bytes, and ages seconds",
+        _ => return None,
+    })
 }
 
 #[cfg(test)]

@@ -54,6 +54,22 @@ fn what_is_no_text_of_files_is_told() {
 }
 
 #[test]
+fn what_is_no_text_of_lists_is_told_with_its_line() {
+    let rules = b"version: 1\nlists: {x: {kind: server, file: x.txt}}\nrules: [{id: b, action: block, match: {media.server: {list: x}}}]";
+    assert_eq!(told(&[("a.yaml", rules), ("x.txt", b"a.org\n\xff\n")]), "x.txt:2:1: this is no UTF-8\n");
+}
+
+#[test]
+fn cases_are_no_policy() {
+    let dir = directory(&[("a.yaml", RULE), ("a.cases.yaml", b"cases: []")]);
+    let told = read(&dir.path().join("a.cases.yaml")).unwrap_err().to_string();
+    assert!(
+        told.ends_with("a.cases.yaml: this is a file of cases; name the policy that they are of, or the directory"),
+        "{told}"
+    );
+}
+
+#[test]
 fn symbolic_links_are_followed() {
     let elsewhere = directory(&[("rules", RULE), ("list", b"a.org\n")]);
     let lists = b"version: 1\nlists: {x: {kind: server, file: x.txt}}\nrules: [{id: b, action: block, match: {media.server: {list: x}}}]";
