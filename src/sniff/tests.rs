@@ -229,3 +229,31 @@ proptest! {
         facts(&wide);
     }
 }
+
+#[test]
+fn scripts_are_seen_wherever_they_are_in_a_picture() {
+    let picture = |before: usize, after: usize| {
+        let path = |len: usize| format!("<path d='{}'/>", "M0 0 ".repeat(len / 5));
+        let text = format!(
+            "<svg xmlns='http://www.w3.org/2000/svg'>{}<script>x()</script>{}</svg>",
+            path(before),
+            path(after)
+        );
+        facts(text.as_bytes())
+    };
+    for (before, after) in [(0, 0), (3 << 20, 1 << 20), (255 << 10, 200 << 10), (33 << 20, 1 << 20)] {
+        assert!(picture(before, after).active, "{before} {after}");
+    }
+    let long = format!("<svg xmlns='http://www.w3.org/2000/svg'><path d='{}'/></svg>", "M0 0 ".repeat(1 << 20));
+    assert!(!facts(long.as_bytes()).active);
+}
+
+#[test]
+fn xml_is_active_in_whatever_it_is_written() {
+    let xml = "<?xml version='1.0'?><?xml-stylesheet href='x.xsl'?><a/>";
+    let wide: Vec<u8> = [0xff, 0xfe].into_iter().chain(xml.encode_utf16().flat_map(u16::to_le_bytes)).collect();
+    for bytes in [xml.as_bytes(), &wide] {
+        let facts = facts(bytes);
+        assert_eq!((facts.detected_type.as_deref(), facts.active), (Some("text/xml"), true));
+    }
+}

@@ -163,9 +163,12 @@ pub static TABLE: [Fact; 46] = [
     bytes("opaque", Kind::Flag, "Its bytes look like ciphertext.", |view| flag(view, |facts| facts.opaque)),
     bytes("locked", Kind::Flag, "It is a document that needs a password.", |view| flag(view, |facts| facts.locked)),
     bytes("macros", Kind::Flag, "It is a document with macros.", |view| flag(view, |facts| facts.macros)),
-    bytes("active", Kind::Flag, "It has scripts in it although it is none: HTML, SVG, PDF.", |view| {
-        flag(view, |facts| facts.active)
-    }),
+    bytes(
+        "active",
+        Kind::Flag,
+        "It has scripts in it although it is none: HTML, SVG, PDF; or it is markup of more than 16 MiB, which is not searched.",
+        |view| flag(view, |facts| facts.active),
+    ),
     bytes("polyglot", Kind::Flag, "It can be read as two formats.", |view| flag(view, |facts| facts.polyglot)),
     bytes("trailing", Kind::Bytes, "Bytes after its end, where its format says where that is.", |view| {
         view.facts?.trailing.map(Value::Number)
