@@ -33,7 +33,10 @@ const MOST_TYPES: usize = 8;
 /// Facts of a plaintext of `size` bytes. Blocks; reads a bounded part of it. Errors are those of reading.
 pub fn examine<R: Read + Seek>(bytes: &mut R, size: u64) -> io::Result<Facts> {
     let windows = Windows::open(bytes, size)?;
-    let mut told = told::tell(&windows.head, size);
+    let mut told = match windows.behind_blanks(bytes)? {
+        Some(text) => told::tell(&text, size),
+        None => told::tell(&windows.head, size),
+    };
     told::deepen(&mut told, bytes, &windows)?;
     let found = inside::look(bytes, size, &told)?;
     if let Some(refined) = found.as_ref().and_then(|found| found.refined) {

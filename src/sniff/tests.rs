@@ -231,6 +231,35 @@ proptest! {
 }
 
 #[test]
+fn a_script_with_a_byte_that_no_text_has_is_a_script() {
+    let scripts = [
+        "@echo off\r\nrem \x01\r\npowershell -enc AAAA\r\n".to_owned(),
+        "var x = new ActiveXObject('X');// \x02\n".to_owned(),
+        format!("'{}\x03\r\nSet shell = CreateObject(\"WScript.Shell\")\r\nshell.Run \"x\"\r\n", "x".repeat(400)),
+        "import os\n# \0\ndef f(a):\n    return os.getcwd()\n".to_owned(),
+    ];
+    for script in scripts {
+        let facts = facts(script.as_bytes());
+        assert_eq!((facts.group, facts.opaque), (Group::Script, false), "{script:?}");
+    }
+    let image = [&b"\x01\x02\x03"[..], &[0; 300], b"@echo off\r\n"].concat();
+    assert_eq!(kind(&image).1, Group::Unknown);
+}
+
+#[test]
+fn white_space_in_front_hides_no_page() {
+    for padding in [" ".repeat(20_000), "\r\n".repeat(30_000), "\t".repeat(1 << 20)] {
+        for (page, name) in [
+            ("<html><script>x</script></html>", "text/html"),
+            ("<svg xmlns='http://www.w3.org/2000/svg' onload='x()'/>", "image/svg+xml"),
+            ("@echo off\r\nstart x\r\n", "text/x-msdos-batch"),
+        ] {
+            assert_eq!(kind(format!("{padding}{page}").as_bytes()).0, name);
+        }
+    }
+}
+
+#[test]
 fn scripts_are_seen_wherever_they_are_in_a_picture() {
     let picture = |before: usize, after: usize| {
         let path = |len: usize| format!("<path d='{}'/>", "M0 0 ".repeat(len / 5));
@@ -256,4 +285,12 @@ fn xml_is_active_in_whatever_it_is_written() {
         let facts = facts(bytes);
         assert_eq!((facts.detected_type.as_deref(), facts.active), (Some("text/xml"), true));
     }
+}
+
+#[test]
+fn a_shortcut_is_one_behind_other_sections() {
+    for text in ["[x]\r\na=b\r\n[InternetShortcut]\r\nURL=file://x\r\n", "junk\n[internetshortcut]\nurl=file:\n"] {
+        assert_eq!(kind(text.as_bytes()).1, Group::Executable, "{text}");
+    }
+    assert_eq!(kind(b"such a file begins with\n[InternetShortcut]\nand goes on\n").1, Group::Text);
 }

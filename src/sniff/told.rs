@@ -92,7 +92,11 @@ pub fn tell(head: &[u8], size: u64) -> Told {
     let (first, second) = (voices::first(head), voices::second(head));
     match Text::decode(head, (head.len() as u64) < size) {
         Some(text) => of_text(&text, first, second),
-        None => of_binary(text::prefix(head).or_else(|| voices::own(head)), first, second),
+        None => {
+            let own = text::prefix(head).or_else(|| voices::own(head));
+            let nearly = || if first.is_none() && second.is_none() { text::nearly(head) } else { None };
+            of_binary(own.or_else(nearly), first, second)
+        }
     }
 }
 

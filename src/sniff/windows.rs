@@ -11,6 +11,9 @@ const MIDDLE: u64 = 16 * 1024;
 /// Bytes at the end: a ZIP archive's end record and its comment take 65557.
 const TAIL: u64 = 66 * 1024;
 
+/// White space at the beginning that is passed over, for what comes after it.
+const BLANKS: u64 = 2 * 1024 * 1024;
+
 /// What was read. The windows do not overlap, and are shorter or empty where there is no more.
 #[derive(Debug)]
 pub(super) struct Windows {
@@ -32,6 +35,27 @@ impl Windows {
         let middle = read_at(bytes, middle_at, tail_at.saturating_sub(middle_at).min(MIDDLE))?;
         let tail = read_at(bytes, tail_at, size.saturating_sub(tail_at))?;
         Ok(Self { head, middle, tail, size })
+    }
+
+    /// What comes after white space that fills all of the head.
+    pub(super) fn behind_blanks<R: Read + Seek>(&self, bytes: &mut R) -> io::Result<Option<Vec<u8>>> {
+        let is_blank = |part: &[u8]| part.trim_ascii_start().is_empty();
+        if !self.is_cut() || !is_blank(&self.head) {
+            return Ok(None);
+        }
+        let mut at = HEAD;
+        while at < BLANKS.min(self.size) {
+            let part = read_at(bytes, at, HEAD)?;
+            if part.is_empty() {
+                break;
+            }
+            if !is_blank(&part) {
+                let blanks = part.len() - part.trim_ascii_start().len();
+                return read_at(bytes, at + blanks as u64, HEAD).map(Some);
+            }
+            at += HEAD;
+        }
+        Ok(None)
     }
 
     /// True if there is more than the head.

@@ -30,7 +30,10 @@ impl<'a> Text<'a> {
         }
         let head = head.strip_prefix(b"\xef\xbb\xbf").unwrap_or(head);
         match noise::is_text(head, cut) || is_written_in_eight_bits(head) {
-            true => Some(Self(String::from_utf8_lossy(&head[..head.len().min(READ)]))),
+            true => {
+                let head = beginning(head);
+                Some(Self(String::from_utf8_lossy(&head[..head.len().min(READ)])))
+            }
             false => None,
         }
     }
@@ -53,6 +56,24 @@ pub(super) fn prefix(head: &[u8]) -> Option<&'static str> {
     let text = start.trim_start_matches(['\u{feff}', ' ', '\t', '\r', '\n', '\x0c']);
     let markup = || markup::kind(text).filter(|kind| !matches!(*kind, "text/xml" | "application/x-asp"));
     shebang::interpreter(&start).or_else(markup).or_else(|| plain::magic(text))
+}
+
+/// A text without white space in front that is there to be all that is read.
+fn beginning(head: &[u8]) -> &[u8] {
+    let text = head.trim_ascii_start();
+    if head.len() - text.len() > READ / 2 { text } else { head }
+}
+
+/// What text is written in that has bytes which no text has, but few: interpreters pass over them.
+pub(super) fn nearly(head: &[u8]) -> Option<&'static str> {
+    let start = &head[..head.len().min(READ)];
+    let is_odd = |byte: &&u8| **byte < 0x20 && !matches!(**byte, 7..=13 | 0x1b) || **byte == 0x7f;
+    if start.iter().filter(is_odd).count() > (start.len() / 50).max(2) {
+        return None;
+    }
+    let text = String::from_utf8_lossy(start);
+    let text = text.trim_start_matches(['\u{feff}', ' ', '\t', '\r', '\n', '\x0c']);
+    language::kind(text).or_else(|| plain::kind(text).filter(|kind| kind.starts_with("application/x-")))
 }
 
 /// True for formats that can be text all through, or whose signature is more than a word of text.
@@ -94,11 +115,14 @@ fn is_written_in_eight_bits(head: &[u8]) -> bool {
 
 /// UTF-16 throughout, and no control characters.
 fn utf16(bytes: &[u8], little: bool) -> Option<String> {
-    let bytes = &bytes[..bytes.len().min(READ)];
     let unit = |pair: &[u8]| match little {
         true => u16::from_le_bytes([pair[0], pair[1]]),
         false => u16::from_be_bytes([pair[0], pair[1]]),
     };
+    let is_blank = |pair: &&[u8]| matches!(unit(pair), 9..=13 | 32);
+    let blanks = bytes.chunks_exact(2).take_while(is_blank).count() * 2;
+    let bytes = if blanks > READ / 2 { &bytes[blanks..] } else { bytes };
+    let bytes = &bytes[..bytes.len().min(READ)];
     let text = String::from_utf16(&bytes.chunks_exact(2).map(unit).collect::<Vec<_>>());
     // The last character may be cut in two.
     let text = text.or_else(|_| {

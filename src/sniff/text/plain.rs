@@ -42,6 +42,9 @@ fn later(text: &str) -> Option<&'static str> {
     let is_comment = |line: &&str| line.is_empty() || line.starts_with(['#', ';']);
     let section = text.lines().map(str::trim).take(100).find(|line| !is_comment(line))?;
     let is = |name: &str| section.eq_ignore_ascii_case(name);
+    if has_shortcut(text) {
+        return Some("application/x-mswinurl");
+    }
     match () {
         () if is("[desktop entry]") => Some("application/x-desktop"),
         () if is("[internetshortcut]") => Some("application/x-mswinurl"),
@@ -49,6 +52,13 @@ fn later(text: &str) -> Option<&'static str> {
         () if is("[autorun]") => Some("application/x-setupscript"),
         () => None,
     }
+}
+
+/// True for a section that Windows finds whatever stands in front of it.
+fn has_shortcut(text: &str) -> bool {
+    let mut lines = text.lines().map(str::trim).skip_while(|line| !line.eq_ignore_ascii_case("[internetshortcut]"));
+    let section = lines.by_ref().skip(1).take_while(|line| !line.starts_with('['));
+    section.take(100).any(|line| starts_with(line, "url") && line[3..].trim_start().starts_with('='))
 }
 
 /// Two headers that mail has, among lines that are all headers.
