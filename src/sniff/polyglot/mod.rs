@@ -116,7 +116,7 @@ fn has_archive<R: Read + Seek>(bytes: &mut R, windows: &Windows) -> io::Result<b
     Ok(false)
 }
 
-/// Markup and scripts in what is shown or played. Documents and archives hold such things by right, and programs may.
+/// Markup, scripts and archives in what is shown or played. Documents and archives hold such things by right, and programs may.
 fn code(windows: &Windows, told: &Told) -> Vec<&'static str> {
     const MARKS: [(&[u8], &str); 5] = [
         (b"<?php", "text/x-php"),
@@ -125,6 +125,11 @@ fn code(windows: &Windows, told: &Told) -> Vec<&'static str> {
         (b"<html", "text/html"),
         (b"<!doctype html", "text/html"),
     ];
+    const ARCHIVES: [(&[u8], &str); 3] = [
+        (b"Rar!\x1a\x07\0", "application/vnd.rar"),
+        (b"Rar!\x1a\x07\x01\0", "application/vnd.rar"),
+        (b"7z\xbc\xaf\x27\x1c", "application/x-7z-compressed"),
+    ];
     let kind = told.media_type.as_deref().unwrap_or_default();
     let is_shown = matches!(told.group, Group::Image | Group::Audio | Group::Video | Group::Font);
     if !is_shown || kind == "image/svg+xml" {
@@ -132,6 +137,9 @@ fn code(windows: &Windows, told: &Told) -> Vec<&'static str> {
     }
     let has = |mark: &[u8]| windows.all().iter().any(|window| find(window, mark).is_some());
     let mut found: Vec<_> = MARKS.iter().filter(|(mark, _)| has(mark)).map(|(_, name)| *name).collect();
+    // Unpackers look for these wherever they are.
+    let holds = |mark: &[u8]| windows.all().iter().any(|window| memmem::find(window, mark).is_some());
+    found.extend(ARCHIVES.iter().filter(|(mark, _)| holds(mark)).map(|(_, name)| *name));
     if is_comment(&windows.head) {
         found.push("text/javascript");
     }

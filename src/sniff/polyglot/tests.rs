@@ -40,6 +40,8 @@ fn a_second_format_is_seen() {
         ("a stub of an archive of PHP", &[GIF, b"__HALT_COMPILER(); ?>"], "text/x-php"),
         ("a page in a film", &[film, b"\0\0\0\x40free<html><script>x</script>", &[0; 100]], "text/html"),
         ("a picture that is a comment", &[b"GIF89a/*\x01\0\0\0\0;*/=1;"], "text/javascript"),
+        ("an archive behind a gap", &[GIF, b"..", b"Rar!\x1a\x07\x01\0", &[1; 60]], "application/vnd.rar"),
+        ("an archive in a film", &[film, &vec![0; 1000], b"7z\xbc\xaf\x27\x1c\0\x04"], "application/x-7z-compressed"),
         ("a program after a picture", &[GIF, b"\x7fELF\x02\x01\x01", &[0; 60]], "application/x-executable"),
     ] {
         let (polyglot, types) = other(parts);
