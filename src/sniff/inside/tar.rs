@@ -66,11 +66,35 @@ pub(super) fn walk<R: Read + Seek>(tape: &mut Tape<'_, '_, R>, depth: u8, tally:
     Opened { refined: Some(types::TAR), ..Opened::default() }
 }
 
+/// Bytes after the end that are looked at. Writers fill up to some KiB with zeros.
+const MOST_AFTER: u64 = 1 << 20;
+
 /// What headers before that of an entry say of it.
 #[derive(Default)]
 struct Ahead {
     name: Option<String>,
+    /// What a file with holes is called.
+    sparse_name: Option<String>,
     size: Option<u64>,
+    /// Its content is not what lies there.
+    is_sparse: bool,
+}
+
+impl Ahead {
+    fn note(&mut self, key: &[u8], value: &[u8]) {
+        let text = || String::from_utf8_lossy(value).into_owned();
+        match key {
+            b"path" => self.name = Some(text()),
+            b"size" => self.size = text().parse().ok(),
+            b"GNU.sparse.name" => (self.sparse_name, self.is_sparse) = (Some(text()), true),
+            _ => self.is_sparse |= key.starts_with(b"GNU.sparse.") || key.starts_with(b"SCHILY.realsize"),
+        }
+    }
+
+    fn name(&mut self, block: &[u8; BLOCK]) -> String {
+        let told = self.sparse_name.take().or_else(|| self.name.take());
+        told.unwrap_or_else(|| name(block))
+    }
 }
 
 fn entries<R: Read + Seek>(tape: &mut Tape<'_, '_, R>, depth: u8, tally: &mut Tally) -> io::Result<()> {
@@ -78,23 +102,40 @@ fn entries<R: Read + Seek>(tape: &mut Tape<'_, '_, R>, depth: u8, tally: &mut Ta
     while next(tape, &mut block)? {
         let size = number(&block[124..136]).ok_or(io::ErrorKind::InvalidData)?;
         match block[156] {
-            b'L' | b'x' => {
-                let text = String::from_utf8_lossy(&text(tape, size)?).into_owned();
-                match block[156] {
-                    b'L' => ahead.name = Some(text.trim_end_matches('\0').to_owned()),
-                    _ => extended(&text, &mut ahead),
+            b'L' => {
+                let text = text(tape, size)?;
+                ahead.name = Some(String::from_utf8_lossy(&text).trim_end_matches('\0').to_owned());
+            }
+            b'x' => records(&text(tape, size)?, |key, value| ahead.note(key, value))?,
+            b'g' => {
+                // Some readers take it for all that follows.
+                let mut all = Ahead::default();
+                records(&text(tape, size)?, |key, value| all.note(key, value))?;
+                if all.name.is_some() || all.size.is_some() || all.is_sparse {
+                    tally.unseen();
                 }
             }
-            b'K' | b'g' => tape.skip(padded(size)?)?,
+            b'K' => tape.skip(padded(size)?)?,
             b'5' | b'1' | b'2' | b'3' | b'4' | b'6' => {
-                let (ahead, target) = (std::mem::take(&mut ahead), field(&block[157..257]));
+                let (mut ahead, target) = (std::mem::take(&mut ahead), field(&block[157..257]));
                 tally.inside.deceptive_names |= block[156] == b'2' && target.starts_with('/');
-                tally.name(&ahead.name.unwrap_or_else(|| name(&block)));
+                // Some readers skip content here, and others take it for the next header.
+                if ahead.size.unwrap_or(size) != 0 {
+                    tally.unseen();
+                }
+                tally.name(&ahead.name(&block));
             }
-            _ => {
-                let ahead = std::mem::take(&mut ahead);
-                let size = ahead.size.unwrap_or(size);
-                if !tally.list(&ahead.name.unwrap_or_else(|| name(&block)), size) {
+            kind => {
+                let mut ahead = std::mem::take(&mut ahead);
+                let (name, size) = (ahead.name(&block), ahead.size.unwrap_or(size));
+                let is_folder = name.ends_with('/') && size > 0;
+                if kind == b'S' || ahead.is_sparse || is_folder {
+                    tally.unseen();
+                }
+                if kind == b'S' {
+                    skip_map(tape, &block)?;
+                }
+                if !tally.list(&name, size) {
                     return Ok(());
                 }
                 let mut content = tape.by_ref().take(size);
@@ -104,7 +145,36 @@ fn entries<R: Read + Seek>(tape: &mut Tape<'_, '_, R>, depth: u8, tally: &mut Ta
             }
         }
     }
+    // Some readers go on behind empty blocks.
+    if !is_empty(tape)? {
+        tally.unseen();
+    }
     Ok(())
+}
+
+/// The places of what is in a file with holes, where they have blocks of their own in front of the content.
+fn skip_map<R: Read + Seek>(tape: &mut Tape<'_, '_, R>, header: &[u8; BLOCK]) -> io::Result<()> {
+    let (mut goes_on, mut block) = (header[482] != 0, [0; BLOCK]);
+    while goes_on {
+        tape.read_exact(&mut block)?;
+        goes_on = block[504] != 0;
+    }
+    Ok(())
+}
+
+/// True if nothing but zeros is left, and not much of these.
+fn is_empty<R: Read + Seek>(tape: &mut Tape<'_, '_, R>) -> io::Result<bool> {
+    let (mut block, mut left) = ([0; 4096], MOST_AFTER);
+    loop {
+        let read = tape.read(&mut block)?;
+        if read == 0 {
+            return Ok(true);
+        }
+        left = left.saturating_sub(read as u64);
+        if left == 0 || block[..read].iter().any(|byte| *byte != 0) {
+            return Ok(false);
+        }
+    }
 }
 
 /// Reads the next header; false at the end.
@@ -173,13 +243,24 @@ fn text<R: Read + Seek>(tape: &mut Tape<'_, '_, R>, size: u64) -> io::Result<Vec
     }
 }
 
-/// Lines of `length key=value`.
-fn extended(text: &str, ahead: &mut Ahead) {
-    for line in text.lines() {
-        match line.split_once(' ').and_then(|(_, pair)| pair.split_once('=')) {
-            Some(("path", path)) => ahead.name = Some(path.to_owned()),
-            Some(("size", size)) => ahead.size = size.parse().ok(),
-            _ => {}
+/// Records of `length key=value`, each with a line break at its end. Values may have more of these, so it is by its length that a record
+/// ends.
+fn records(mut text: &[u8], mut note: impl FnMut(&[u8], &[u8])) -> io::Result<()> {
+    let mut one = || {
+        let digits = text.iter().take(8).take_while(|byte| byte.is_ascii_digit()).count();
+        let len: usize = std::str::from_utf8(&text[..digits]).ok()?.parse().ok()?;
+        let (record, rest) = text.split_at_checked(len)?;
+        let pair = record.get(digits..)?.strip_prefix(b" ")?.strip_suffix(b"\n")?;
+        let at = memchr::memchr(b'=', pair)?;
+        text = rest;
+        note(&pair[..at], &pair[at + 1..]);
+        Some(rest.iter().all(|byte| *byte == 0))
+    };
+    loop {
+        match one() {
+            Some(true) => return Ok(()),
+            Some(false) => {}
+            None => return Err(io::ErrorKind::InvalidData.into()),
         }
     }
 }

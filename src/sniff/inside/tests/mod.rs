@@ -6,6 +6,7 @@ mod corpus;
 mod counted;
 mod dishonest;
 mod documents;
+mod evasions;
 mod pack;
 mod several;
 

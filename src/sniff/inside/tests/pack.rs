@@ -22,6 +22,8 @@ pub(super) struct Entry {
     pub(super) at: Option<u32>,
     /// Not in the directory.
     pub(super) hidden: bool,
+    /// What the directory has besides.
+    pub(super) extra: Vec<u8>,
 }
 
 pub(super) fn stored(name: &str, content: &[u8]) -> Entry {
@@ -56,10 +58,13 @@ pub(super) fn zip(entries: &[Entry]) -> Vec<u8> {
             // As who has no room for more counts.
             count = count.wrapping_add(1);
             directory.extend(b"PK\x01\x02\x14\0\x14\0");
-            directory.extend(common(entry, &entry.name));
+            let listed = common(entry, &entry.name);
+            directory.extend(&listed[..listed.len() - 2]);
+            directory.extend(u16::try_from(entry.extra.len()).unwrap().to_le_bytes());
             directory.extend([0; 10]);
             directory.extend(at.to_le_bytes());
             directory.extend(&entry.name);
+            directory.extend(&entry.extra);
         }
     }
     let at = u32::try_from(bytes.len()).unwrap();

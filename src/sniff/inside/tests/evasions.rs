@@ -1,0 +1,96 @@
+//! What those write who do not want to be looked into.
+
+use super::{
+    found,
+    pack::{Entry, deflated, gzip, stored, tar, zip},
+};
+use crate::facts::{Group, Inside};
+
+const ELF: &[u8] = b"\x7fELF\x02\x01\x01\0\0\0\0\0\0\0\0\0\x02\0\x3e\0";
+
+fn inside(bytes: &[u8]) -> Inside {
+    found(bytes).inside.expect("it holds something")
+}
+
+/// A record of an extended header.
+fn record(pair: &str) -> String {
+    let len = (pair.len() + 3..pair.len() + 9).find(|len| len.to_string().len() + pair.len() + 2 == *len).unwrap();
+    format!("{len} {pair}\n")
+}
+
+fn extended(records: &str) -> Vec<u8> {
+    tar("pax", b'x', records.len() as u64, records.as_bytes())
+}
+
+fn program() -> Vec<u8> {
+    tar("evil.exe", b'0', ELF.len() as u64, ELF)
+}
+
+fn end() -> Vec<u8> {
+    vec![0; 1024]
+}
+
+/// What hides the next file where it is taken for a header.
+fn cover() -> Vec<u8> {
+    tar("cover.txt", b'0', program().len() as u64, b"")
+}
+
+#[test]
+fn what_a_line_of_a_comment_looks_like_says_nothing_of_a_file() {
+    let lines = format!("{}{}", record("path=evil.exe"), record("comment=x\n14 path=a.txt\n12 size=9999"));
+    let tape = [extended(&lines), tar("cut", b'0', 4, b"text"), program(), end()].concat();
+    for bytes in [tape.clone(), gzip(&tape)] {
+        let inside = inside(&bytes);
+        assert!(inside.extensions.contains("exe") && !inside.extensions.contains("txt"), "{inside:?}");
+        assert!(inside.groups.contains(&Group::Executable), "{inside:?}");
+    }
+}
+
+#[test]
+fn where_readers_of_tape_archives_go_different_ways_not_all_is_seen() {
+    let sparse = {
+        let mut header = tar("a", b'S', 512, b"");
+        header[482] = 1;
+        header[148..156].fill(b' ');
+        let sum: u32 = header.iter().map(|byte| u32::from(*byte)).sum();
+        header[148..156].copy_from_slice(format!("{sum:06o}\0 ").as_bytes());
+        [header, vec![0; 512], cover(), program()].concat()
+    };
+    let mut folder = tar("folder/", b'5', 512, b"");
+    folder.extend(cover());
+    folder.extend(program());
+    let mut link = tar("link", b'1', 512, b"");
+    link.extend(cover());
+    link.extend(program());
+    for (name, body) in [("sparse", sparse), ("folder", folder), ("link", link)] {
+        let inside = inside(&[body, end()].concat());
+        assert!(!inside.complete && inside.groups.contains(&Group::Unknown), "{name}: {inside:?}");
+    }
+}
+
+#[test]
+fn files_with_holes_are_called_what_they_become_and_not_seen() {
+    let lines = [
+        record("GNU.sparse.major=1"),
+        record("GNU.sparse.minor=0"),
+        record("GNU.sparse.name=evil.exe"),
+        record("GNU.sparse.realsize=20"),
+        record("path=GNUSparseFile.0/a.txt"),
+    ];
+    let map = [&b"1\n0\n20\n"[..], &[0; 505], ELF].concat();
+    let tape = [extended(&lines.concat()), tar("a.txt", b'0', map.len() as u64, &map), end()].concat();
+    let inside = inside(&tape);
+    assert!(inside.extensions.contains("exe"), "{inside:?}");
+    assert!(!inside.complete && inside.groups.contains(&Group::Unknown), "{inside:?}");
+}
+
+#[test]
+fn what_follows_the_end_of_a_tape_archive_is_not_seen() {
+    let tape = tar("a.txt", b'0', 4, b"text");
+    for (name, middle) in [("one block", 512), ("two", 1024), ("a record", 10_240)] {
+        let inside = inside(&[tape.clone(), vec![0; middle], program(), end()].concat());
+        assert!(!inside.complete && inside.groups.contains(&Group::Unknown), "{name}: {inside:?}");
+    }
+    let padded = [tape, vec![0; 10_240]].concat();
+    assert!(inside(&padded).complete && inside(&gzip(&padded)).complete);
+}
