@@ -136,7 +136,7 @@ impl Tally {
 
     fn judge(&mut self, head: Vec<u8>, size: u64, rest: &mut dyn Read, depth: u8, most: usize) -> Vec<u8> {
         let told = tell(&head[..head.len().min(HEAD)], size);
-        let Some(kind) = Kind::of(&head) else {
+        let Some(kind) = Kind::of(&head).or_else(|| Kind::told(&told)) else {
             self.kind(told, None);
             return head;
         };

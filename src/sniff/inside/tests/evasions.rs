@@ -94,3 +94,17 @@ fn what_follows_the_end_of_a_tape_archive_is_not_seen() {
     let padded = [tape, vec![0; 10_240]].concat();
     assert!(inside(&padded).complete && inside(&gzip(&padded)).complete);
 }
+
+#[test]
+fn archives_in_archives_that_are_not_opened_are_not_seen() {
+    let arj = [b"\x60\xea\x29\0\x1e\x07\x01\0\x10\0\x02".as_slice(), &[0; 100]].concat();
+    let lha = [&b"\x20\x9a-lh5-"[..], &[1; 100]].concat();
+    let lzma = [&b"\x5d\0\0\x80\0\xff\xff\xff\xff\xff\xff\xff\xff\0"[..], &[7; 200]].concat();
+    for (name, archive) in [("arj", arj), ("lha", lha), ("lzma", lzma)] {
+        for bytes in [zip(&[stored("a", &archive)]), gzip(&archive), tar("a", b'0', archive.len() as u64, &archive)] {
+            let inside = inside(&bytes);
+            let named = inside.groups.contains(&Group::Archive);
+            assert!(!named || !inside.complete && inside.groups.contains(&Group::Unknown), "{name}: {inside:?}");
+        }
+    }
+}
