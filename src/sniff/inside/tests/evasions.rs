@@ -108,3 +108,74 @@ fn archives_in_archives_that_are_not_opened_are_not_seen() {
         }
     }
 }
+
+#[test]
+fn a_name_in_unicode_is_a_name_too() {
+    let extra = |name: &[u8]| {
+        let len = u16::try_from(name.len() + 5).unwrap();
+        [&b"\x75\x70"[..], &len.to_le_bytes(), b"\x01\0\0\0\0", name].concat()
+    };
+    let inside_of = |name: &[u8]| inside(&zip(&[Entry { extra: extra(name), ..stored("a.txt", b"text") }]));
+    let other = inside_of(b"evil.exe");
+    assert!(other.deceptive_names && other.extensions.contains("exe"), "{other:?}");
+    let same = inside_of(b"a.txt");
+    assert!(!same.deceptive_names && same.complete);
+    let latin = Entry { name: b"\x81.txt".to_vec(), extra: extra("ü.txt".as_bytes()), ..stored("", b"text") };
+    assert!(!inside(&zip(&[latin])).deceptive_names, "the same in another alphabet");
+}
+
+fn office(parts: &[(&str, &[u8])]) -> Vec<u8> {
+    zip(&parts.iter().map(|(name, content)| deflated(name, content)).collect::<Vec<_>>())
+}
+
+#[test]
+fn macros_are_seen_however_their_types_are_written() {
+    for kind in [
+        "application/vnd.ms-excel.macrosheet",
+        "application/vnd.ms-excel.intlMacroSheet+xml",
+        "application/vnd.ms-excel.&#109;acrosheet+xml",
+        "application/vnd.ms-office.&#x76;baProject",
+        "application/vnd.ms-office.VBAPROJECT",
+        "application/vnd.ms-word.document.macro&#x45;nabled.main+xml",
+        "application/vnd.ms-word.document.MACROENABLED.main+xml",
+    ] {
+        let types = format!("<Types><Override PartName='/a/b.bin' ContentType='{kind}'/></Types>");
+        assert!(found(&office(&[("[Content_Types].xml", types.as_bytes()), ("a/b.bin", b"x")])).macros, "{kind}");
+    }
+    let relation =
+        b"<Relationship Type='http://schemas.microsoft.com/office/2006/relationships/xl&#77;acrosheet' Target='a'/>";
+    let types = b"<Types/>";
+    assert!(found(&office(&[("[Content_Types].xml", types), ("xl/_rels/workbook.xml.rels", relation)])).macros);
+}
+
+#[test]
+fn relations_that_lead_out_are_seen_however_they_are_written() {
+    for relation in [
+        "Type='http://s/relationships/attachedTemplate' Target='http://h/a.dotm' TargetMode='External'",
+        "Type=\"http://s/relationships/attachedTemplate\" Target=\"http://h/a.dotm\" TargetMode = \"External\"",
+        "Type=\"http://s/relationships/attached&#84;emplate\" Target=\"http://h/a.dotm\" TargetMode=\"Ext&#x65;rnal\"",
+        "TargetMode=\n'External' Type='http://s/relationships/oleObject'\nTarget='http://h/a'",
+    ] {
+        let relation = format!("<Relationship {relation}/>");
+        let found = found(&office(&[
+            ("[Content_Types].xml", b"<Types/>"),
+            ("word/_rels/settings.xml.rels", relation.as_bytes()),
+        ]));
+        assert!(found.active, "{relation}");
+    }
+    let links = b"<Relationship Type='http://s/relationships/hyperlink' Target='http://h/' TargetMode='External'/>";
+    assert!(!found(&office(&[("[Content_Types].xml", b"<Types/>"), ("word/_rels/a.xml.rels", links)])).active);
+}
+
+#[test]
+fn an_index_that_is_too_long_to_be_read_is_not_seen() {
+    let padding = " ".repeat(2 << 20);
+    let types = format!("<Types>{padding}<Override ContentType='application/vnd.ms-excel.macrosheet+xml'/></Types>");
+    let document = found(&office(&[("[Content_Types].xml", types.as_bytes()), ("xl/a.xml", b"<x/>")]));
+    assert!(document.macros || !document.inside.unwrap().complete);
+    let relation =
+        format!("<Relationships>{padding}<Relationship Type='http://s/attachedTemplate' TargetMode='External'/>");
+    let document =
+        found(&office(&[("[Content_Types].xml", b"<Types/>"), ("word/_rels/a.xml.rels", relation.as_bytes())]));
+    assert!(document.active || !document.inside.unwrap().complete);
+}

@@ -6,7 +6,10 @@ use std::{
 };
 
 use flate2::bufread::DeflateDecoder;
-use rawzip::{CompressionMethod, RangeReader, ZipFileHeaderRecord, ZipLocalFileHeader};
+use rawzip::{
+    CompressionMethod, RangeReader, ZipFileHeaderRecord, ZipLocalFileHeader,
+    extra_fields::{ExtraFieldId, ExtraFields},
+};
 
 use super::{Source, Tally, names};
 
@@ -52,6 +55,7 @@ impl<'a> Listed<'a> {
     /// Tells where an entry is not what the directory says.
     pub(super) fn compare(&self, local: &ZipLocalFileHeader<'_>, tally: &mut Tally) {
         let flags = local.flags();
+        name_in_unicode(&self.name, local.extra_fields(), tally);
         if local.file_path().as_ref() != self.raw && !flags.is_masked() {
             tally.inside.deceptive_names = true;
             tally.name(&String::from_utf8_lossy(names::end(local.file_path().as_ref()).0));
@@ -61,6 +65,19 @@ impl<'a> Listed<'a> {
             && flags.is_encrypted() == self.encrypted
             && (flags.has_data_descriptor() || self.has_descriptor || sizes == (self.packed, self.size));
         tally.inside.overlapping |= !is_same && !flags.is_masked();
+    }
+}
+
+/// Takes note of what an entry is called in Unicode, if it says so besides: many readers take that. It is in another alphabet than the
+/// name, as a rule, but it ends in the same extension.
+pub(super) fn name_in_unicode(name: &str, extra: ExtraFields<'_>, tally: &mut Tally) {
+    let field =
+        |(id, content): (ExtraFieldId, &[u8])| (id == ExtraFieldId::INFO_ZIP_UNICODE_PATH).then(|| content.to_vec());
+    // A version and a checksum of the name come first.
+    for other in extra.filter_map(field).filter_map(|content| content.get(5..).map(<[u8]>::to_vec)) {
+        let other = String::from_utf8_lossy(names::end(&other).0).into_owned();
+        tally.name(&other);
+        tally.inside.deceptive_names |= names::extension(&other) != names::extension(name);
     }
 }
 

@@ -10,7 +10,7 @@ use std::io::{Read, Seek};
 use rawzip::{ZipArchive, ZipArchiveEntryWayfinder, ZipLocator};
 
 use self::{
-    entry::{Listed, content},
+    entry::{Listed, content, name_in_unicode},
     package::Package,
     spans::Spans,
 };
@@ -78,6 +78,7 @@ fn directory<R: Read + Seek>(archive: &ZipArchive<&Source<'_, R>>, buffer: &mut 
                 count += 1;
                 let path = record.file_path();
                 let (listed, at) = (Listed::of(&record, path.as_ref()), record.wayfinder());
+                name_in_unicode(&listed.name, record.extra_fields(), walk.tally);
                 if !one(archive, &listed, at, walk) {
                     return;
                 }
@@ -138,6 +139,9 @@ fn look<R: Read + Seek>(listed: &Listed<'_>, span: std::ops::Range<u64>, walk: &
             Vec::new()
         }
     };
+    if Package::is_cut(&listed.name, &head) {
+        walk.tally.unseen();
+    }
     walk.package.see(&listed.name, &head);
 }
 

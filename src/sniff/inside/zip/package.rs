@@ -3,9 +3,10 @@
 use memchr::memmem;
 
 use super::super::{tally::HEAD, types};
+use crate::sniff::active::reference;
 
-/// Bytes that are read of the parts that say what a package is.
-const INDEX: usize = 64 * 1024;
+/// Bytes that are read of the parts that say what a package is. Those of documents with thousands of parts have some 100 KiB.
+const INDEX: usize = 512 * 1024;
 
 /// What names and indices of a package say.
 #[derive(Default)]
@@ -32,25 +33,25 @@ pub(super) struct Package {
     appx: bool,
 }
 
-/// Content types of main parts, and what a document with them is.
+/// Content types of main parts, in lower case, and what a document with them is.
 const OFFICE: [(&str, &str); 18] = [
     ("wordprocessingml.document.main+xml", types::DOCX),
     ("wordprocessingml.template.main+xml", types::DOTX),
-    ("ms-word.document.macroEnabled.main+xml", types::DOCM),
-    ("ms-word.template.macroEnabledTemplate.main+xml", types::DOTM),
+    ("ms-word.document.macroenabled.main+xml", types::DOCM),
+    ("ms-word.template.macroenabledtemplate.main+xml", types::DOTM),
     ("spreadsheetml.sheet.main+xml", types::XLSX),
     ("spreadsheetml.template.main+xml", types::XLTX),
-    ("ms-excel.sheet.macroEnabled.main+xml", types::XLSM),
-    ("ms-excel.template.macroEnabled.main+xml", types::XLTM),
-    ("ms-excel.addin.macroEnabled.main+xml", types::XLAM),
-    ("ms-excel.sheet.binary.macroEnabled.main", types::XLSB),
+    ("ms-excel.sheet.macroenabled.main+xml", types::XLSM),
+    ("ms-excel.template.macroenabled.main+xml", types::XLTM),
+    ("ms-excel.addin.macroenabled.main+xml", types::XLAM),
+    ("ms-excel.sheet.binary.macroenabled.main", types::XLSB),
     ("presentationml.presentation.main+xml", types::PPTX),
     ("presentationml.slideshow.main+xml", types::PPSX),
     ("presentationml.template.main+xml", types::POTX),
-    ("ms-powerpoint.presentation.macroEnabled.main+xml", types::PPTM),
-    ("ms-powerpoint.slideshow.macroEnabled.main+xml", types::PPSM),
-    ("ms-powerpoint.template.macroEnabled.main+xml", types::POTM),
-    ("ms-powerpoint.addin.macroEnabled.main+xml", types::PPAM),
+    ("ms-powerpoint.presentation.macroenabled.main+xml", types::PPTM),
+    ("ms-powerpoint.slideshow.macroenabled.main+xml", types::PPSM),
+    ("ms-powerpoint.template.macroenabled.main+xml", types::POTM),
+    ("ms-powerpoint.addin.macroenabled.main+xml", types::PPAM),
     ("ms-visio.drawing.main+xml", types::VSDX),
 ];
 
@@ -68,7 +69,7 @@ const WITH_MACROS: [&str; 9] = [
 ];
 
 /// Relations that are followed when a document is opened, if they lead out of it.
-const FOLLOWED: [&[u8]; 4] = [b"/attachedTemplate\"", b"/oleObject\"", b"/frame\"", b"/subDocument\""];
+const FOLLOWED: [&[u8]; 4] = [b"/attachedtemplate", b"/oleobject", b"/frame", b"/subdocument"];
 
 impl Package {
     /// Bytes that [`Self::see`] wants of an entry.
@@ -78,13 +79,18 @@ impl Package {
         if is_index { INDEX } else { HEAD }
     }
 
+    /// True if there may be more of an entry than [`Self::see`] is shown, and that would matter.
+    pub(super) fn is_cut(name: &str, head: &[u8]) -> bool {
+        head.len() >= INDEX && Self::wanted(name) == INDEX
+    }
+
     /// Takes note of an entry and how it begins. Office programs do not mind the case of names.
     pub(super) fn see(&mut self, name: &str, head: &[u8]) {
         let name = name.to_ascii_lowercase();
         match name.as_str() {
-            "[content_types].xml" => self.content_types(&narrow(head)),
+            "[content_types].xml" => self.content_types(&plain(head)),
             "mimetype" => self.mimetype = types::named(head),
-            "meta-inf/manifest.xml" => self.is_encrypted |= has(head, b"encryption-data"),
+            "meta-inf/manifest.xml" => self.is_encrypted |= has(&plain(head), b"encryption-data"),
             "meta-inf/manifest.mf" => self.manifest = true,
             "meta-inf/mozilla.rsa" | "install.rdf" => self.mozilla = true,
             "androidmanifest.xml" => self.android = true,
@@ -93,9 +99,9 @@ impl Package {
             _ => {}
         }
         if ends(&name, "rels") {
-            let relations = narrow(head);
-            let leads_out = has(&relations, b"TargetMode=\"External\"");
-            self.is_active |= leads_out && FOLLOWED.iter().any(|kind| has(&relations, kind));
+            let relations = plain(head);
+            self.has_macros |= has(&relations, b"/vbaproject") || has(&relations, b"macrosheet");
+            self.is_active |= leads_out(&relations) && FOLLOWED.iter().any(|kind| is_value(&relations, kind));
         }
         self.parts(&name);
     }
@@ -118,7 +124,7 @@ impl Package {
     fn content_types(&mut self, text: &[u8]) {
         self.has_types = true;
         self.office = OFFICE.iter().find(|(part, _)| has(text, part.as_bytes())).map(|(_, whole)| *whole);
-        self.has_macros |= has(text, b"vbaProject") || has(text, b"macrosheet+xml");
+        self.has_macros |= has(text, b"vbaproject") || has(text, b"macrosheet");
     }
 
     /// A better type than `application/zip`.
@@ -169,7 +175,34 @@ fn has(text: &[u8], part: &[u8]) -> bool {
     memmem::find(text, part).is_some()
 }
 
-/// UTF-16 as if it were ASCII, which is all that is looked for.
-fn narrow(text: &[u8]) -> Vec<u8> {
-    text.iter().copied().filter(|byte| *byte != 0).collect()
+/// XML as its readers take it, as far as that is looked for: in lower case, since types and names have none that matters, with
+/// references resolved, and UTF-16 as if it were ASCII.
+fn plain(text: &[u8]) -> Vec<u8> {
+    let narrow: Vec<u8> = text.iter().filter(|byte| **byte != 0).map(u8::to_ascii_lowercase).collect();
+    if !narrow.contains(&b'&') {
+        return narrow;
+    }
+    let (mut plain, mut rest) = (Vec::with_capacity(narrow.len()), &narrow[..]);
+    while let Some((first, after)) = rest.split_first() {
+        let (byte, after) = (*first == b'&').then(|| reference(after)).flatten().unwrap_or((*first, after));
+        plain.push(byte.to_ascii_lowercase());
+        rest = after;
+    }
+    plain
+}
+
+/// True if a relation is to something that is not in the document; `text` is plain.
+fn leads_out(text: &[u8]) -> bool {
+    const MODE: &[u8] = b"targetmode";
+    memmem::find_iter(text, MODE).any(|at| {
+        let value =
+            text[at + MODE.len()..].trim_ascii_start().strip_prefix(b"=").unwrap_or_default().trim_ascii_start();
+        matches!(value, [b'"' | b'\'', value @ ..] if value.trim_ascii_start().starts_with(b"external"))
+    })
+}
+
+/// True if a value ends so; `text` is plain.
+fn is_value(text: &[u8], end: &[u8]) -> bool {
+    let is_end = |at: usize| matches!(text[at + end.len()..].trim_ascii_start(), [b'"' | b'\'', ..]);
+    memmem::find_iter(text, end).any(is_end)
 }

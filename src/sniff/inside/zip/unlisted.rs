@@ -39,6 +39,9 @@ fn one<R: Read + Seek>(walk: &mut Walk<'_, '_, R>, at: u64) -> Option<u64> {
         Some(content) if flags & 1 == 0 => {
             let mut content = walk.tally.metered(content);
             let head = walk.tally.look(&mut content, is_known.then_some(size), walk.depth, most);
+            if Package::is_cut(&name, &head) {
+                walk.tally.unseen();
+            }
             walk.package.see(&name, &head);
         }
         _ if flags & 1 != 0 => walk.tally.encrypted(),
