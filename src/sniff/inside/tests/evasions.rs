@@ -179,3 +179,20 @@ fn an_index_that_is_too_long_to_be_read_is_not_seen() {
         found(&office(&[("[Content_Types].xml", b"<Types/>"), ("word/_rels/a.xml.rels", relation.as_bytes())]));
     assert!(document.active || !document.inside.unwrap().complete);
 }
+
+#[test]
+fn objects_that_start_far_behind_in_rich_text_are_not_overlooked() {
+    let text = [&b"{\\rtf1 "[..], &vec![b' '; 9 << 20], b"{\\object\\objupdate{\\*\\objdata 01}}}"].concat();
+    let found = found(&text);
+    assert!(found.active || found.inside.is_some_and(|inside| !inside.complete));
+}
+
+#[test]
+fn rich_text_that_fetches_its_template_is_active() {
+    for target in ["http://h/a.dotm", "\\u-65432?\\u-65420?", "\\\\\\\\h\\\\a.dotm", " HTTPS://h/a"] {
+        assert!(found(format!("{{\\rtf1 {{\\*\\template {target}}}}}").as_bytes()).active, "{target}");
+    }
+    for target in ["C:\\\\Users\\\\a\\\\Normal.dotm", "Normal.dotm"] {
+        assert!(!found(format!("{{\\rtf1 {{\\*\\template {target}}}}}").as_bytes()).active, "{target}");
+    }
+}
