@@ -35,6 +35,9 @@ const TOLD_BY: [(&str, &str); 9] = [
     ("__properties_version1.0", types::MSG),
 ];
 
+/// The end of the name of what was dropped into a document, in lower case: names of streams have no case that matters.
+const NATIVE: &str = "ole10native";
+
 /// Storages and streams of VBA.
 const VBA: [&str; 4] = ["VBA", "_VBA_PROJECT", "_VBA_PROJECT_CUR", "Macros"];
 
@@ -56,6 +59,9 @@ pub(super) fn walk<R: Read + Seek>(source: &Source<'_, R>, depth: u8, tally: &mu
         let told = binary::told(&mut chains, item);
         locked |= told.locked;
         tally.macros |= told.macros;
+        if told.unseen {
+            tally.unseen();
+        }
     }
     // What is in an installer has no names that tell what it is.
     if refined == Some(types::MSI) || !chains.is_whole() {
@@ -83,7 +89,7 @@ fn attached<R: Read + Seek>(chains: &mut Chains<'_, '_, R>, items: &[Item], dept
             tally.unseen();
             continue;
         };
-        let (name, content) = match item.name.ends_with("Ole10Native") {
+        let (name, content) = match item.name.to_ascii_lowercase().ends_with(NATIVE) {
             true => binary::native(&bytes),
             false => (String::new(), &bytes[..]),
         };
@@ -101,5 +107,6 @@ fn attached<R: Read + Seek>(chains: &mut Chains<'_, '_, R>, items: &[Item], dept
 }
 
 fn is_attached(name: &str) -> bool {
-    name.ends_with("Ole10Native") || name == "Package" || name == "__substg1.0_37010102"
+    let name = name.to_ascii_lowercase();
+    name.ends_with(NATIVE) || name == "package" || name == "__substg1.0_37010102"
 }

@@ -120,3 +120,44 @@ fn names_and_passwords_in_new_rar_archives_are_read() {
     let unnamed = found(&archive(&[vec![0, 0, 0, 0, 3, 4, 0, 0]])).inside.unwrap();
     assert_eq!((unnamed.entries, unnamed.encrypted), (1, 1));
 }
+
+#[test]
+fn streams_are_known_whatever_the_case_of_their_names() {
+    let mut native = vec![0; 4];
+    native.extend(b"\x02\0a.bat\0C:\\a.bat\0\0\0\x03\0");
+    native.extend(9_u32.to_le_bytes());
+    native.extend(b"C:\\a.bat\0");
+    native.extend(4_u32.to_le_bytes());
+    native.extend(b"\x7fELF\0\0\0\0");
+    let dropped = found(&compound(&[("/worddocument", &[0; 5000]), ("/ObjectPool/_1/\u{1}oLe10nAtIvE", &native)]));
+    let inside = dropped.inside.unwrap();
+    assert!(inside.groups.contains(&Group::Executable) && inside.extensions.contains("bat"), "{inside:?}");
+    let locked = [&[0; 10][..], &0x100_u16.to_le_bytes(), &[0; 5000]].concat();
+    assert!(found(&compound(&[("/WORDDOCUMENT", &locked)])).locked);
+    let sheet = [&b"\x09\x08\x02\0\0\x06\x85\0\x08\0\0\0\0\0\0\x01\0\0\x0a\0\0\0"[..], &[0; 5000]].concat();
+    assert!(found(&compound(&[("/WORKBOOK", &sheet)])).macros);
+}
+
+#[test]
+fn macros_of_old_presentations_are_seen() {
+    let info = |has: u8| {
+        let atom =
+            [&b"\x1f\0\xff\x03\x14\0\0\0\x02\0\0\x04\x0c\0\0\0\x05\0\0\0"[..], &[has, 0, 0, 0, 2, 0, 0, 0]].concat();
+        [&vec![0; 9000][..], &atom, &vec![0; 9000]].concat()
+    };
+    assert!(found(&compound(&[("/PowerPoint Document", &info(1))])).macros);
+    assert!(!found(&compound(&[("/PowerPoint Document", &info(0))])).macros);
+}
+
+#[test]
+fn sheets_of_macros_are_seen_behind_much_else() {
+    let font = [&b"\x31\0\0\x20"[..], &[0; 0x2000]].concat();
+    let behind = |many: usize| {
+        let sheet = b"\x85\0\x08\0\0\0\0\0\0\x01\0\0\x0a\0\0\0";
+        let book = [b"\x09\x08\x02\0\0\x06", &font.repeat(many)[..], sheet, &[0; 5000]].concat();
+        found(&compound(&[("/Workbook", &book)]))
+    };
+    assert!(behind(20).macros);
+    let far = behind(400);
+    assert!(far.macros || !far.inside.unwrap().complete);
+}
