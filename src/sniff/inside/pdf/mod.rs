@@ -10,7 +10,7 @@ use std::io::{BufReader, Read, Seek};
 use flate2::bufread::ZlibDecoder;
 use rawzip::RangeReader;
 
-use self::name::{Name, names};
+use self::name::{Name, is_packed_once, names};
 use super::{Opened, Source, tally::Tally};
 
 /// Bytes that are searched, from the beginning: half of what may be read.
@@ -29,7 +29,7 @@ const PACKED: u64 = 1 << 20;
 const UNPACKED: u64 = 1 << 20;
 const STREAMS: u32 = 2000;
 
-/// Between the name of a stream of objects and its content: the rest of its dictionary.
+/// Before and after the name of a stream of objects: its dictionary, up to its content.
 const DICTIONARY: usize = 1024;
 
 /// What was found.
@@ -43,6 +43,8 @@ struct Seen {
     specifications: u64,
     attached: bool,
     streams: u32,
+    /// Where the last stream of objects begins.
+    last: u64,
     /// Some of it could not be searched.
     unseen: bool,
 }
@@ -76,8 +78,8 @@ fn parts<R: Read + Seek>(source: &Source<'_, R>, from: u64, to: u64, seen: &mut 
         }
         for (after, name) in names(&part).take_while(|(after, _)| *after <= own) {
             seen.note(name);
-            if name == Name::Objects {
-                objects(source, at + after as u64, seen, tally);
+            if matches!(name, Name::Objects | Name::First) {
+                objects(source, at + after as u64, name, (seen, tally));
             }
         }
         at += own as u64;
@@ -93,22 +95,41 @@ impl Seen {
             Name::Attached => self.attached = true,
             Name::Rich => (self.attached, self.active) = (true, true),
             Name::Active => self.active = true,
-            Name::Objects => {}
+            Name::Objects | Name::First => {}
         }
     }
 }
 
-/// Looks into a stream of objects, whose name is before this place.
-fn objects<R: Read + Seek>(source: &Source<'_, R>, after: u64, seen: &mut Seen, tally: &Tally) {
-    seen.streams += 1;
-    let near = source.some_at(after, DICTIONARY);
-    let start = memchr::memmem::find(&near, b"stream").map(|at| at + "stream".len());
-    let Some(start) = start.filter(|_| seen.streams <= STREAMS) else {
+/// Looks into a stream of objects, of which a name in its dictionary is before this place.
+fn objects<R: Read + Seek>(source: &Source<'_, R>, after: u64, name: Name, (seen, tally): (&mut Seen, &Tally)) {
+    let from = after.saturating_sub(DICTIONARY as u64);
+    let near = source.some_at(from, DICTIONARY * 2);
+    let (before, behind) = near.split_at(near.len().min(usize::try_from(after - from).unwrap_or(DICTIONARY)));
+    let start = memchr::memmem::find(behind, b"stream");
+    // What has no stream is something else that has a first one.
+    let ends = memchr::memmem::find(behind, b"endobj").is_some_and(|end| start.is_none_or(|start| end < start));
+    if name == Name::First && (ends || start.is_none()) {
+        return;
+    }
+    let Some(start) = start else {
         seen.unseen = true;
         return;
     };
-    let blanks = near[start..].iter().take_while(|byte| byte.is_ascii_whitespace()).count();
+    let begins = memchr::memmem::rfind(before, b"endobj").unwrap_or_default();
+    let dictionary = [&before[begins..], &behind[..start]].concat();
+    let start = start + "stream".len();
+    let blanks = behind[start..].iter().take_while(|byte| byte.is_ascii_whitespace()).count();
     let start = after + (start + blanks) as u64;
+    if start == seen.last {
+        return;
+    }
+    seen.last = start;
+    seen.streams += 1;
+    if seen.streams > STREAMS {
+        seen.unseen = true;
+        return;
+    }
+    seen.unseen |= !is_packed_once(&dictionary);
     let packed = BufReader::with_capacity(4096, RangeReader::new(source, start..source.size.min(start + PACKED)));
     let mut text = Vec::new();
     let unpacked = tally.metered(ZlibDecoder::new(packed)).take(UNPACKED).read_to_end(&mut text);

@@ -17,6 +17,8 @@ pub(super) enum Name {
     Active,
     /// A stream in which dictionaries are compressed.
     Objects,
+    /// Where the first of them is, which is said of nothing else: readers differ in whether they ask for the type as well.
+    First,
 }
 
 /// Longest of the names, and one more byte, so that none that only begins like one is taken for it.
@@ -51,6 +53,7 @@ fn known(name: &[u8], rest: &[u8]) -> Option<Name> {
         b"AA" if value.starts_with(b"<<") || is_reference(value) => Name::Active,
         b"XFA" if value.starts_with(b"[") || is_reference(value) => Name::Active,
         b"ObjStm" => Name::Objects,
+        b"First" if value.first().is_some_and(u8::is_ascii_digit) && !is_reference(value) => Name::First,
         _ => return None,
     })
 }
@@ -68,6 +71,31 @@ fn decoded<'a>(text: &[u8], into: &'a mut [u8; ROOM]) -> (&'a [u8], usize) {
         (*slot, len, at) = (byte, len + 1, at + step);
     }
     (&into[..len], at)
+}
+
+/// True if nothing was done to the content of a stream but that it was compressed once. `text` has its dictionary.
+pub(super) fn is_packed_once(text: &[u8]) -> bool {
+    memchr::memchr_iter(b'/', text).all(|at| {
+        let (rest, mut name) = (&text[at + 1..], [0; ROOM]);
+        let (name, len) = decoded(rest, &mut name);
+        let value = value(&rest[len..]);
+        match name {
+            b"Filter" => is_one_filter(value),
+            b"DecodeParms" | b"DP" => !is_reference(value),
+            b"Predictor" => value.starts_with(b"1") && !value.get(1).is_some_and(u8::is_ascii_digit),
+            b"FFilter" | b"FDecodeParms" => false,
+            _ => true,
+        }
+    })
+}
+
+/// `/FlateDecode`, or a list of just that.
+fn is_one_filter(text: &[u8]) -> bool {
+    let (list, mut name) = (text.strip_prefix(b"["), [0; ROOM]);
+    let Some(rest) = value(list.unwrap_or(text)).strip_prefix(b"/") else { return false };
+    let (name, len) = decoded(rest, &mut name);
+    let is_all = list.is_none() || value(&rest[len..]).starts_with(b"]");
+    matches!(name, b"FlateDecode" | b"Fl") && is_all
 }
 
 /// What stands after a name, without white space and comments.

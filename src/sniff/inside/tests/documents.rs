@@ -51,3 +51,38 @@ fn what_is_not_searched_is_told() {
         assert!(read < 64 << 20, "{name}: {read}");
     }
 }
+
+#[test]
+fn what_a_reader_undoes_otherwise_is_told() {
+    let zlib = |text: &[u8]| {
+        let mut encoder = ZlibEncoder::new(Vec::new(), Compression::default());
+        encoder.write_all(text).unwrap();
+        encoder.finish().unwrap()
+    };
+    let script = b"<</S/JavaScript/JS 3 0 R>>";
+    // Each row as its difference from the one above.
+    let rows = [b'\x02', b'<'].into_iter().chain([2, 0]).collect::<Vec<_>>();
+    for (name, dictionary, content) in [
+        ("a predictor", "/Type/ObjStm/Filter/FlateDecode/DecodeParms<</Predictor 12/Columns 1>>", zlib(&rows)),
+        ("one in front", "/DecodeParms<</Predictor 12/Columns 1>>/Filter/FlateDecode/Type/ObjStm", zlib(&rows)),
+        ("twice", "/Type/ObjStm/Filter[/FlateDecode/FlateDecode]", zlib(&zlib(script))),
+        ("twice, in front", "/F#69lter [ /FlateDecode /Fl ]/Type/ObjStm", zlib(&zlib(script))),
+        ("elsewhere", "/Type/ObjStm/Filter 9 0 R", zlib(&zlib(script))),
+    ] {
+        let head = format!("%PDF-1.7\n1 0 obj\n<<{dictionary}/N 1/First 5>>\nstream\r\n");
+        let found = found(&[head.as_bytes(), &content, b"\nendstream\nendobj\n"].concat());
+        assert!(found.active || found.inside.is_some_and(|inside| !inside.complete), "{name}");
+    }
+}
+
+#[test]
+fn objects_are_unpacked_whatever_their_stream_is_called() {
+    let mut encoder = ZlibEncoder::new(Vec::new(), Compression::default());
+    encoder.write_all(b"7 0 <</S/JavaScript/JS 3 0 R>>").unwrap();
+    let body = encoder.finish().unwrap();
+    for dictionary in ["/N 1/First 4", "/First 4 /N 1/Type/XObject", "/F#69rst\n4/N 1"] {
+        let head = format!("%PDF-1.7\n1 0 obj\n<<{dictionary}/Filter/FlateDecode>>\nstream\n");
+        let found = found(&[head.as_bytes(), &body, b"\nendstream\nendobj\n"].concat());
+        assert!(found.active, "{dictionary}");
+    }
+}
