@@ -42,9 +42,22 @@ pub(super) fn declared(headers: &HeaderMap) -> Declared {
 
 /// What the head of an upload declares.
 pub(super) fn declared_by_upload(headers: &HeaderMap, query: Option<&str>) -> Declared {
-    let mut parameters = form_urlencoded::parse(query.unwrap_or_default().as_bytes());
-    let name = parameters.find_map(|(name, value)| (name == "filename").then_some(value));
+    let query = query.unwrap_or_default();
+    // As Synapse reads it; where others would find another name, the upload is not taken.
+    let name = named(&query.replace(';', "&"));
     Declared { name: name.and_then(|name| file_name(&name)), ..declared(headers) }
+}
+
+/// True if homeservers differ in what an upload is called by its target: those that take `;` for what `&` is, as Synapse does, and others.
+pub(super) fn is_ambiguous(query: Option<&str>) -> bool {
+    let names = |query: &str| named(&query.replace(';', "&"));
+    query.is_some_and(|query| query.contains(';') && named(query).is_some_and(|name| Some(name) != names(query)))
+}
+
+/// What the parameters of an upload call it.
+fn named(query: &str) -> Option<String> {
+    let mut parameters = form_urlencoded::parse(query.as_bytes());
+    parameters.find_map(|(name, value)| (name == "filename").then(|| value.into_owned()))
 }
 
 fn media_type(value: &HeaderValue) -> Option<Arc<str>> {
@@ -98,6 +111,17 @@ mod tests {
     }
 
     #[test]
+    fn what_homeservers_would_call_otherwise_is_known() {
+        for query in ["a=;filename=a.png&filename=a.exe", "filename=a.png;b", "filename=a;filename=b&c"] {
+            assert!(is_ambiguous(Some(query)), "{query}");
+        }
+        for query in ["a=b;filename=a.png", "filename=a%3Bb.png&c=d", "filename=a&x=y;z", ""] {
+            assert!(!is_ambiguous(Some(query)), "{query}");
+        }
+        assert!(!is_ambiguous(None));
+    }
+
+    #[test]
     fn an_upload_is_called_what_its_target_says() {
         for (query, expected) in [
             (Some("filename=a%20b.png"), Some("a b.png")),
@@ -105,6 +129,9 @@ mod tests {
             (Some("filename="), None),
             (Some("filename"), None),
             (Some("file%6eame=x"), Some("x")),
+            (Some("x=1;filename=a.exe"), Some("a.exe")),
+            (Some("filename=a.png;x=1"), Some("a.png")),
+            (Some("filename=a%3Bb.png"), Some("a;b.png")),
             (None, None),
         ] {
             let named = headers(&[("content-disposition", "inline; filename=other")]);

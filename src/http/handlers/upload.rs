@@ -89,6 +89,9 @@ async fn admit(
 ) -> Result<Admitted, Box<Handled>> {
     let refused = |error: ApiError| Box::new(Err(error));
     check_encoding(headers).map_err(refused)?;
+    if occasion::is_ambiguous(target.query()) {
+        return Err(refused(ApiError::BadRequest("The name of the file is ambiguous")));
+    }
     let oversize = declared_length(headers).filter(|length| *length > context.bounds.max_media_bytes);
     if oversize.is_some() && !context.inspector.may_pass_oversize(Direction::Upload) {
         return Err(refused(ApiError::UploadTooLarge));
