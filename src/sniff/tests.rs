@@ -58,6 +58,10 @@ fn what_runs_is_known_as_such() {
         (b"!<arch>\ndebian-binary   ", "application/vnd.debian.binary-package"),
         (b"\xa7\x0d\r\n\0\0\0\0\0\0\0\0\0\0\0\0\xe3\0\0\0", "application/x-bytecode.python"),
         (b"PK\x03\x04\x14\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\x09\0\0\0META-INF/", "application/java-archive"),
+        (
+            b"PK\x03\x04\x14\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\x02\0\x04\0a/\xfe\xca\0\0",
+            "application/java-archive",
+        ),
         (b"[InternetShortcut]\r\nURL=file:///x\r\n", "application/x-mswinurl"),
         (b"# made by hand\n[Desktop Entry]\nType=Application\nExec=x\n", "application/x-desktop"),
         (b"<html><hta:application id=x><script>", "application/hta"),

@@ -103,15 +103,21 @@ fn is_python_bytecode(head: &[u8]) -> bool {
 /// What has its mark somewhere else.
 fn later(head: &[u8]) -> Option<&'static str> {
     let is_type1 = head.first() == Some(&0x80) && head.get(6..).is_some_and(|rest| rest.starts_with(b"%!"));
-    // The first entry of what `jar` packs.
-    let is_java = head.starts_with(b"PK\x03\x04") && head.get(30..39) == Some(b"META-INF/");
     match () {
         () if is_type1 => Some("application/x-font-type1"),
-        () if is_java => Some("application/java-archive"),
+        () if is_java(head) => Some("application/java-archive"),
         () if is_terminal(head) => Some("application/x-terminfo"),
         () if is_public_key(head) => Some("application/pgp-keys"),
         () => None,
     }
+}
+
+/// The first entry of what `jar` packs, by its name or by the field that `JarOutputStream` adds to it.
+fn is_java(head: &[u8]) -> bool {
+    const MARK: [u8; 2] = 0xcafe_u16.to_le_bytes();
+    let [b'P', b'K', 3, 4, ..] = head else { return false };
+    let name = head.get(26..28).map_or(0, |len| usize::from(u16::from_le_bytes([len[0], len[1]])));
+    head.get(30..39) == Some(b"META-INF/") || head.get(30 + name..32 + name) == Some(&MARK)
 }
 
 /// An `OpenPGP` packet with a public key of version 4: its length, the time it was made, and an algorithm that there is.
