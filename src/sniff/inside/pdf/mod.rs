@@ -76,10 +76,11 @@ fn parts<R: Read + Seek>(source: &Source<'_, R>, from: u64, to: u64, seen: &mut 
             seen.unseen = true;
             break;
         }
-        for (after, name) in names(&part).take_while(|(after, _)| *after <= own) {
+        // What begins in this part is of this part, wherever it ends: the next one begins behind its beginning.
+        for (place, name) in names(&part).take_while(|(place, _)| place.start < own) {
             seen.note(name);
             if matches!(name, Name::Objects | Name::First) {
-                objects(source, at + after as u64, name, (seen, tally));
+                objects(source, at + place.end as u64, name, (seen, tally));
             }
         }
         at += own as u64;

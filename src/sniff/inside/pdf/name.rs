@@ -1,5 +1,7 @@
 //! Names in a PDF, by which dictionaries say what they are about.
 
+use std::ops::Range;
+
 /// A name that matters here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Name {
@@ -24,16 +26,15 @@ pub(super) enum Name {
 /// Longest of the names, and one more byte, so that none that only begins like one is taken for it.
 const ROOM: usize = 17;
 
-/// The names that are in a text, and where what follows them is. They begin with a slash, and may be written with codes for
-/// letters.
-pub(super) fn names(text: &[u8]) -> impl Iterator<Item = (usize, Name)> + '_ {
+/// The names that are in a text, and where they are. They begin with a slash, and may be written with codes for letters.
+pub(super) fn names(text: &[u8]) -> impl Iterator<Item = (Range<usize>, Name)> + '_ {
     memchr::memchr_iter(b'/', text).filter_map(|at| {
         let rest = &text[at + 1..];
         // Most slashes are in compressed bytes, or begin other names.
         let may_be = rest.first().is_some_and(|first| b"#AEFIJLORSX".contains(first));
         let mut name = [0; ROOM];
         let (name, len) = if may_be { decoded(rest, &mut name) } else { return None };
-        Some((at + 1 + len, known(name, &rest[len..])?))
+        Some((at..at + 1 + len, known(name, &rest[len..])?))
     })
 }
 

@@ -21,8 +21,10 @@ fn what_is_attached_is_seen_whatever_names_it() {
     for text in ["/EF<</F 3 0 R>>", "/Names<</EmbeddedFiles 3 0 R>>", "/Subtype/FileAttachment", "/Subtype /RichMedia"]
     {
         for body in [text.as_bytes().to_vec(), objects(text.as_bytes())] {
-            let inside = found(&[HEADER, &body].concat()).inside.unwrap();
+            let found = found(&[HEADER, &body].concat());
+            let inside = found.inside.unwrap();
             assert_eq!((inside.entries, inside.complete), (1, false), "{text}");
+            assert_eq!(found.active, text.contains("RichMedia"), "{text}");
         }
     }
 }
@@ -35,6 +37,21 @@ fn what_is_put_in_front_hides_nothing() {
     assert!(far.active && far.inside.is_none());
     let late = found(&[HEADER, &objects(b"").repeat(500), &script].concat());
     assert!(late.active && late.inside.is_none());
+}
+
+#[test]
+fn what_lies_where_two_parts_meet_is_seen_once() {
+    let file = b"/EmbeddedFile ";
+    for padding in (256 * 1024 - 40..256 * 1024).step_by(2).chain((255 * 1024 - 40..255 * 1024 + 20).step_by(2)) {
+        let bytes = [HEADER, &vec![b'\n'; padding - HEADER.len()], file, &vec![b'\n'; 2000]].concat();
+        assert_eq!(found(&bytes).inside.unwrap().entries, 1, "{padding}");
+    }
+}
+
+#[test]
+fn the_end_of_a_long_one_is_searched_too() {
+    let found = found(&[HEADER, &vec![b'\n'; 33 << 20], b"/JavaScript"].concat());
+    assert!(found.active && !found.inside.unwrap().complete);
 }
 
 #[test]
