@@ -38,3 +38,31 @@ impl Policy {
         self.engines().into_iter().filter(|name| !there.iter().any(|one| **one == **name)).collect()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::policy::{Config, testing::rules};
+
+    #[test]
+    fn something_may_pass_by_default_by_an_exception_or_by_a_rule_that_names_its_state() {
+        let may_pass = |yaml: &str| {
+            let policy = Policy::new(&Config::default(), rules(yaml));
+            policy.may_pass(State::Oversize, Direction::Upload)
+        };
+        for yaml in [
+            "defaults: {oversize: allow}",
+            "exceptions: [{id: a, from: [oversize], match: {size: 1}}]",
+            "rules: [{id: a, match: {state: [infected, oversize]}, action: allow}]",
+        ] {
+            assert!(may_pass(yaml), "{yaml}");
+        }
+        for yaml in [
+            "{}",
+            "exceptions: [{id: a, from: [infected], match: {size: 1}}]",
+            "rules: [{id: a, match: {state: oversize}, action: block}, {id: b, match: {state: infected}, action: allow}]",
+        ] {
+            assert!(!may_pass(yaml), "{yaml}");
+        }
+    }
+}

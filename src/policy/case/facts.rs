@@ -10,11 +10,16 @@ use crate::{
     },
 };
 
-/// What follows from what a case gives, whatever the bytes are.
-const FOLLOWS: [&str; 5] = ["direction", "state", "declared.extension", "declared.double_extension", "declared.bidi"];
-
-/// What follows from what it gives, if that says what the bytes are.
-const FOLLOWS_OF_BYTES: [&str; 2] = ["mismatch", "extension_mismatch"];
+/// What follows from what a case gives. The last two are known only if it says what the bytes are.
+const FOLLOWS: [&str; 7] = [
+    "direction",
+    "state",
+    "declared.extension",
+    "declared.double_extension",
+    "declared.bidi",
+    "mismatch",
+    "extension_mismatch",
+];
 
 /// All that is known where someone wrote down facts: these, and what follows from them and from a sample.
 pub fn known(written: &Given, sample: Option<&Facts>, now: SystemTime) -> Given {
@@ -47,9 +52,7 @@ pub fn known(written: &Given, sample: Option<&Facts>, now: SystemTime) -> Given 
     let view = View { occasion: &occasion, facts, size, record: None, state: State::Clean, access, name: None, now };
     let mut follows = Sheet::Of(View { state: view.state_if_clean(), ..view }).all();
     if sample.is_none() {
-        let says_what = group.is_some() || said.detected_type.is_some();
-        let stays = |name: &str| FOLLOWS.contains(&name) || says_what && FOLLOWS_OF_BYTES.contains(&name);
-        follows.values.retain(|name, _| stays(name));
+        follows.values.retain(|name, _| FOLLOWS.contains(name));
     }
     follows.overlaid(written)
 }

@@ -140,6 +140,18 @@ fn what_follows_from_what_a_case_gives_is_known_in_it() {
     assert_eq!(given("{name: a, facts: {size: 1}, expect: {action: allow}}"), "direction size state");
     let names = given("{name: a, facts: {group: text, declared.type: image/png}, expect: {action: allow}}");
     assert_eq!(names, "declared.type direction group mismatch state");
+    let names = given("{name: a, facts: {declared.type: image/png, declared.name: a.png}, expect: {action: allow}}");
+    assert!(!names.contains("mismatch"), "what the bytes are is not said: {names}");
+}
+
+#[test]
+fn what_a_key_opened_is_no_ciphertext_whatever_it_looks_like() {
+    let noise = Facts { size: 9, opaque: true, ..Facts::default() };
+    for (facts, state) in [("{encrypted: keyed}", "clean"), ("{direction: download}", "opaque_media")] {
+        let case = case(&format!("{{name: a, sample: x, facts: {facts}, expect: {{action: allow}}}}")).unwrap();
+        let known = facts::known(&case, Some(&noise), now());
+        assert_eq!(known.values["state"].to_string(), state, "{facts}");
+    }
 }
 
 impl Given {

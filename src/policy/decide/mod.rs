@@ -59,7 +59,7 @@ impl RuleSet {
             Some(rule) => case.by_rule(rule, gate),
             None => case.otherwise(gate),
         };
-        let engines = found.hit.filter(|_| decision == Decision::Allow).and_then(engines_of);
+        let engines = found.hit.and_then(engines_of);
         case.decided(found, decision, by, action, engines)
     }
 

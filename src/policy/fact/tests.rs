@@ -163,6 +163,22 @@ fn flags_and_words_tell_both_sides() {
 }
 
 #[test]
+fn what_engines_name_is_known_however_the_medium_stands() {
+    let occasion = Occasion::new(Direction::Upload, "upload");
+    let why = || Detection("Heuristics.X".to_owned());
+    for (verdict, state) in [
+        (Verdict::Infected { detection: why() }, "infected"),
+        (Verdict::Incomplete { why: why() }, "incomplete"),
+        (Verdict::Opaque { why: why() }, "opaque_container"),
+    ] {
+        let record = Record::bare(Facts::default(), verdict);
+        let sheet = Sheet::Of(View::of(&record, &occasion, Access::Upload, SystemTime::now()));
+        let told = ["state", "detections"].map(|name| sheet.get(Fact::named(name).unwrap()).unwrap().to_string());
+        assert_eq!(told, [state, "[Heuristics.X]"]);
+    }
+}
+
+#[test]
 fn what_nobody_looked_at_is_not_known() {
     let occasion = Occasion::new(Direction::Upload, "upload");
     let (state, access, now) = (State::Oversize, Access::Upload, SystemTime::now());

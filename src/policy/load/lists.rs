@@ -172,3 +172,31 @@ impl Lines {
         Ok((!self.buffer.is_empty()).then(|| (self.number, line.trim_end_matches(['\r', '\n']))))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Seek, Write};
+
+    use super::*;
+
+    /// What comes of reading these bytes as a list of at most `limit`.
+    fn read(bytes: &[u8], limit: u64) -> Result<usize, String> {
+        let mut file = tempfile::tempfile().unwrap();
+        file.write_all(bytes).unwrap();
+        file.rewind().unwrap();
+        let (mut lines, mut count) = (Lines::of(file, limit), 0);
+        while lines.next()?.is_some() {
+            count += 1;
+        }
+        Ok(count)
+    }
+
+    #[test]
+    fn a_list_that_is_too_long_or_has_too_long_a_line_is_not_taken_as_far_as_it_goes() {
+        assert_eq!(read(b"a\nb\n", 4), Ok(2));
+        assert!(read(b"a\nb\nc", 4).unwrap_err().starts_with("lists are larger than 64 MiB"));
+        let line = "x".repeat(LONGEST);
+        assert_eq!(read(line.as_bytes(), 1 << 20), Ok(1));
+        assert_eq!(read(format!("a\n{line}x").as_bytes(), 1 << 20).unwrap_err(), "line 2 is longer than 1024 bytes");
+    }
+}

@@ -174,3 +174,20 @@ fn hex(Hash(name): Hash) -> String {
     }
     text
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::facts::Occasion;
+
+    #[test]
+    fn a_rule_in_shadow_is_told_in_the_log_once_a_minute() {
+        let occasion = Occasion::new(Direction::Upload, "upload");
+        let mut report = ShadowReport::new("block", SystemTime::UNIX_EPOCH);
+        let mut tells = |seconds| {
+            let now = SystemTime::UNIX_EPOCH + Duration::from_secs(seconds);
+            report.note(true, &Medium { occasion: &occasion, facts: None, len: 1, identity: None, now })
+        };
+        assert_eq!([0, 1, 59, 60, 61, 119, 120].map(&mut tells), [true, false, false, true, false, false, true]);
+    }
+}

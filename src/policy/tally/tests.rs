@@ -88,6 +88,29 @@ fn all_that_can_be_counted_of_a_rule_is_there_from_the_start_and_goes_with_it() 
 }
 
 #[test]
+fn an_expression_that_failed_is_counted_for_its_rule() {
+    let set = crate::policy::testing::rules("rules: [{id: deep, when: 'inside.depth > 1', action: block}]");
+    let (in_force, registry) = in_force(Policy::new(&crate::policy::Config::default(), set));
+    let occasion = Occasion::new(Direction::Upload, "upload");
+    let failed =
+        Decided { exceptions: Vec::new(), failures: vec!["deep".into()], ..decided(By::Rule("deep".into()), &[]) };
+    for count in 0..2 {
+        let told = format!("lazaret_policy_failures_total{{rule=\"deep\"}} {count}");
+        assert!(series(&registry).contains(&told), "{count}");
+        in_force.count(&failed, medium(&occasion, 1, 1));
+    }
+}
+
+#[test]
+fn a_set_that_is_taken_or_confirmed_makes_good_what_failed_before() {
+    let (in_force, _) = in_force(policy(Vec::new(), Vec::new()));
+    in_force.refuse("a.yaml: wrong".to_owned(), at(2000));
+    assert_eq!(in_force.how().failure, Some((at(2000), "a.yaml: wrong".to_owned())));
+    in_force.replace(policy(Vec::new(), Vec::new()), at(3000));
+    assert_eq!((in_force.how().loaded_at, in_force.how().failure), (at(3000), None));
+}
+
+#[test]
 fn what_is_over_is_counted_apart_as_time_goes_by() {
     let mut short = rule("short", Action::Block, Mode::Enforce);
     short.expires = Some(at(2000));
@@ -162,4 +185,19 @@ fn what_passed_by_a_rule_or_an_exception_that_is_gone_is_forgotten() {
         told("unscanned_delivered_bytes_total"),
         [format!("lazaret_unscanned_delivered_bytes_total{labels} 10")]
     );
+}
+
+#[test]
+fn all_that_passes_and_is_not_known_to_be_clean_is_in_the_ledger_and_nothing_else() {
+    let (in_force, _) = in_force(policy(Vec::new(), Vec::new()));
+    let occasion = Occasion::new(Direction::Download, "download");
+    for state in State::ALL {
+        for decision in [Decision::Allow, Decision::Block(crate::policy::Refusal::Infected)] {
+            let by = By::Default(state);
+            let decided = Decided { decision, state, exceptions: Vec::new(), ..decided(by, &[]) };
+            in_force.count(&decided, medium(&occasion, 1, 1));
+        }
+        let passed = in_force.tally().passed([state.name(), &By::Default(state).name(), "download"]);
+        assert_eq!(passed, if state == State::Clean { (0, 0) } else { (1, 10) }, "{state:?}");
+    }
 }

@@ -205,3 +205,93 @@ fn ciphertext_that_is_scanned_before_its_upload_passes_unless_the_policy_says_ot
         assert_eq!(decide(&policy, "scanner_scan_file", Access::Upload), decision, "{otherwise:?}");
     }
 }
+
+#[test]
+fn a_set_that_does_not_decide_as_its_cases_say_is_not_taken() {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(
+        dir.path().join("a.yaml"),
+        "version: 1\nrules: [{id: exe, match: {group: executable}, action: block}]",
+    )
+    .unwrap();
+    let expect = |action: &str| {
+        let cases = format!("cases: [{{name: x, facts: {{group: executable}}, expect: {{action: {action}}}}}]");
+        std::fs::write(dir.path().join("a.cases.yaml"), cases).unwrap();
+        load(dir.path()).map(|policy| policy.origin().cases).map_err(|error| error.to_string())
+    };
+    assert_eq!(expect("block"), Ok(1));
+    let error = expect("allow").unwrap_err();
+    assert!(error.contains("fails: x\n  expected action allow, got block"), "{error}");
+}
+
+#[test]
+fn rules_in_shadow_change_nothing_where_the_type_is_refused_anyway() {
+    let config: Config = serde_yaml::from_str("blocked_mimetypes: [image/png]").unwrap();
+    let rules = testing::rules(
+        "
+        rules:
+          - {id: pass, match: {group: image}, action: allow, mode: shadow}
+          - {id: stop, match: {size: 1}, action: block}",
+    );
+    let policy = Policy::new(&config, rules);
+    let decide = |facts: &str| policy.decide_on(&testing::sheet(facts), testing::now());
+    for (media_type, flips) in [("image/png", false), ("image/gif", true)] {
+        let decided = decide(&format!("{{type: {media_type}, group: image, size: 1}}"));
+        assert_eq!((decided.by, decided.shadows[0].flips), (By::Rule("stop".into()), flips), "{media_type}");
+    }
+    assert!(!decide("{type: image/png, group: image, size: 2}").shadows[0].flips);
+}
+
+#[test]
+fn the_encoded_form_of_a_medium_is_decided_and_explained_by_how_it_stands_alone() {
+    let policy = Policy::new(&Config::default(), testing::rules("rules: [{id: all, action: block}]"));
+    let record = Record::bare(Facts::default(), Verdict::Incomplete { why: Detection("X".to_owned()) });
+    let occasion = Occasion::new(Direction::Download, "download");
+    let view = View::of(&record, &occasion, Access::Encoded, testing::now());
+    let [as_it_is, forced] = [None, Some(Effect::ForceClean)]
+        .map(|over| (policy.decide(&view, over).decision, policy.explain(&view, over).decision));
+    assert_eq!(as_it_is, (Decision::Block(Refusal::Incomplete), "block"));
+    assert_eq!(forced, (Decision::Allow, "allow"));
+}
+
+#[test]
+fn what_is_explained_of_what_the_security_team_or_a_list_of_types_says_is_what_is_decided() {
+    let config: Config = serde_yaml::from_str("{opaque_media: deny, blocked_mimetypes: [image/png]}").unwrap();
+    let policy = Policy::new(&config, RuleSet::default());
+    let occasion = Occasion::new(Direction::Download, "download");
+    let infected = Verdict::Infected { detection: Detection("X".to_owned()) };
+    let told = |facts: Facts, over| {
+        let record = Record::bare(facts, infected.clone());
+        let view = View::of(&record, &occasion, Access::Keyless(Openings::Unknown), testing::now());
+        let (decided, explained) = (policy.decide(&view, over), policy.explain(&view, over));
+        assert_eq!(explained.by, decided.by.name());
+        explained.by
+    };
+    let noise = || Facts { size: 1, opaque: true, ..Facts::default() };
+    let image = || Facts { size: 1, detected_type: Some("image/png".into()), ..Facts::default() };
+    assert_eq!(told(noise(), None), "default:infected");
+    assert_eq!(told(noise(), Some(Effect::ForceClean)), "default:opaque_media");
+    assert_eq!(told(noise(), Some(Effect::ForceInfected)), "override");
+    assert_eq!(told(image(), Some(Effect::ForceClean)), "default:types");
+}
+
+#[test]
+fn a_rule_about_how_media_stand_has_to_be_told_of_it_by_engines() {
+    let relies_on = |rules: &str| {
+        let rules = format!("{{defaults: {{incomplete: allow, opaque_container: allow}}, rules: [{rules}]}}");
+        let told = Policy::new(&Config::default(), testing::rules(&rules)).relies_on();
+        (told.limits, told.encrypted)
+    };
+    assert_eq!(relies_on("{id: a, match: {group: image}, action: block}"), (false, false));
+    assert_eq!(relies_on("{id: a, match: {state: incomplete}, action: block}"), (true, true));
+    assert_eq!(relies_on("{id: a, when: 'state == \"incomplete\"', action: block}"), (true, true));
+}
+
+#[test]
+fn what_keys_opened_is_asked_for_where_anything_depends_on_it() {
+    let asks = |yaml: &str| Policy::new(&Config::default(), testing::rules(yaml)).asks_for_openings();
+    assert!(!asks("rules: [{id: a, match: {encrypted: opaque}, action: block}]"));
+    assert!(asks("rules: [{id: a, match: {opened: infected}, action: block}]"));
+    assert!(asks("exceptions: [{id: a, from: [opaque_media], match: {opened: clean}}]"));
+    assert!(asks("defaults: {opaque_media: require_scanned}"));
+}

@@ -119,6 +119,11 @@ fn what_is_wrong_is_told_with_its_place() {
             "in one another twice at most",
         ),
         ("type(size) == int", None, "there is no function `type`"),
+        (
+            "inside.groups.exists(a, inside.types.exists(a, a == 'x'))",
+            None,
+            "`a` is the name of something else already",
+        ),
     ] {
         let wrong = Expression::compile(expression).expect_err(expression);
         assert!(wrong.to_string().contains(told), "{expression}: {wrong}");
@@ -139,6 +144,27 @@ fn places_are_counted_in_characters() {
     assert_eq!(wrong.offset, Some(17));
     let wrong = Expression::compile("type == 'é' &&\n  )").unwrap_err();
     assert_eq!(wrong.offset, Some(17), "{wrong}");
+}
+
+#[test]
+fn expressions_have_bounds_on_length_signs_brackets_and_steps() {
+    let list = |times: usize| format!("[{}0]", "0,".repeat(times - 1));
+    let steps = |times: usize| format!("{}.all(a, {}.all(b, size > a + b))", list(64), list(times));
+    for (bound, fine, wrong, told) in [
+        ("length", 4080, 4090, "at most 4096 characters"),
+        ("signs", 240, 260, "too many operators and brackets"),
+        ("brackets", 40, 81, "too many operators and brackets"),
+        ("steps", 64, 65, "this would take too long"),
+    ] {
+        let expression = |times: usize| match bound {
+            "length" => format!("type == '{}'", "x".repeat(times)),
+            "signs" => format!("type == '{}'", "&!".repeat(times)),
+            "brackets" => format!("type == '{}'", "(".repeat(times)),
+            _ => steps(times),
+        };
+        assert!(Expression::compile(&expression(fine)).is_ok(), "{bound}");
+        assert!(Expression::compile(&expression(wrong)).unwrap_err().text.contains(told), "{bound}");
+    }
 }
 
 #[test]

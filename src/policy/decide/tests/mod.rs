@@ -274,6 +274,66 @@ fn a_rule_that_scans_names_the_engines_that_have_to_be_heard() {
 }
 
 #[test]
+fn engines_are_foreseen_by_rules_that_act_and_by_exceptions_that_may() {
+    let policy = rules(
+        "
+        rules:
+          - {id: watch, match: {group: document}, action: allow, mode: shadow}
+          - {id: old, match: {group: document}, action: allow, end: over}
+          - {id: own, match: {media.server: own.org}, action: block}
+          - {id: partner, match: {media.server: partner.org}, action: block}
+          - {id: doc, match: {group: document}, action: scan}
+        exceptions:
+          - {id: said, from: [own], match: {detections: X}}
+          - {id: ended, from: [partner], match: {group: document}, end: over}
+          - {id: vain, from: [doc], match: {group: document}}",
+    );
+    let foreseen = |facts: &str| policy.engines_for(&sheet(facts), now()).map(|engines| engines.join(" "));
+    assert_eq!(foreseen("{group: document}").as_deref(), Some("second"));
+    assert_eq!(foreseen("{group: document, media.server: own.org}").as_deref(), Some("second"), "it may be lifted");
+    assert_eq!(foreseen("{group: document, media.server: partner.org}"), None, "that is over");
+}
+
+#[test]
+fn what_is_let_pass_before_its_upload_is_ciphertext_and_nothing_else() {
+    let scanned = |state: &str| format!("{{direction: scan, route: scanner_scan_file, state: {state}}}");
+    check(
+        "defaults: {opaque_media: require_scanned}",
+        &[
+            (&scanned("opaque_media"), "allow", "default:opaque_media"),
+            (&scanned("infected"), "Infected", "default:infected"),
+            (&scanned("incomplete"), "Incomplete", "default:incomplete"),
+            (&scanned("opaque_container"), "Opaque", "default:opaque_container"),
+        ],
+    );
+}
+
+#[test]
+fn an_exception_from_a_rule_in_shadow_is_not_told_as_used() {
+    let policy = rules(
+        "
+        rules: [{id: watch, match: {group: text}, action: block, mode: shadow}]
+        exceptions: [{id: but, from: [watch], match: {group: text}}]",
+    );
+    let decided = policy.decide(&sheet("{group: text}"), now());
+    assert!(decided.exceptions.is_empty() && decided.shadows.is_empty());
+}
+
+#[test]
+fn what_is_refused_whatever_rules_say_wants_no_engines_and_used_no_exceptions() {
+    let policy = rules(
+        "
+        rules: [{id: doc, match: {group: document}, action: scan}]
+        exceptions: [{id: any, from: [incomplete], match: {group: document}}]",
+    );
+    let decided = policy.decide(&sheet("{group: document, state: incomplete}"), now());
+    assert_eq!((decided.exceptions.len(), decided.engines.is_some()), (1, true));
+    let refused = decided.clone().refused_for(State::EngineError, Refusal::EngineError);
+    assert_eq!((refused.exceptions.len(), refused.engines.is_some()), (0, false));
+    assert_eq!(decided.refused_by_types(Refusal::Type("a/b".into())).engines, None);
+}
+
+#[test]
 fn what_no_engine_was_asked_about_is_never_vouched_for() {
     let policy = "
         defaults: {oversize: allow, engine_error: allow}

@@ -99,6 +99,10 @@ fn only_what_is_not_there_is_absent() {
         assert!(!is_absent(&dir.path().join("policy")), "{name}");
         fs::remove_file(&file).unwrap();
     }
+    let (ring, other) = (dir.path().join("ring"), dir.path().join("other"));
+    symlink(&ring, &other).unwrap();
+    symlink(&other, &ring).unwrap();
+    assert!(!is_absent(&ring.join("policy")), "what only cannot be read is there");
 }
 
 #[test]
@@ -152,4 +156,31 @@ fn several_complete_policies_in_one_directory_are_told_to_contradict_each_other(
             "{text}"
         );
     }
+}
+
+#[test]
+fn a_policy_has_bounds_on_its_files_and_on_what_is_in_them() {
+    let too_large: Vec<String> = (0..5).map(|number| format!("{number}.yaml")).collect();
+    // What is no text is not parsed, so that this takes no time.
+    let content = vec![0xff; 4 << 20];
+    let told_of_large = told(&too_large.iter().map(|name| (&**name, &*content)).collect::<Vec<_>>());
+    assert!(
+        told_of_large.contains("4.yaml: files of rules and cases have more than 16 MiB by here"),
+        "{told_of_large}"
+    );
+    let names: Vec<String> = (0..=1000).map(|number| format!("{number}.yaml")).collect();
+    let told_of_many = told(&names.iter().map(|name| (&**name, RULE)).collect::<Vec<_>>());
+    assert_eq!(told_of_many, "DIR: more than 1000 files are in here\n");
+    let told_of_one = |text: String| told(&[("a.yaml", text.as_bytes())]);
+    let lines = |most: usize, line: &dyn Fn(usize) -> String| (0..=most).map(line).collect::<Vec<_>>().concat();
+    let rules = lines(2000, &|number| format!("  - {{id: r{number}, action: block, mode: shadow}}\n"));
+    assert!(told_of_one(format!("version: 1\nrules:\n{rules}")).contains("there are more than 2000 by here"));
+    let lists = lines(1000, &|number| format!("  l{number}: {{kind: text, values: [x]}}\n"));
+    assert!(told_of_one(format!("version: 1\nlists:\n{lists}")).contains("there are more than 1000 lists by here"));
+    let from = "infected, ".repeat(101);
+    let exception = format!("id: x, from: [{from}], reason: r, author: a, until: 2027-01-01, match: {{size: 1}}");
+    assert!(told_of_one(format!("version: 1\nexceptions: [{{{exception}}}]")).contains("1 to 100 of them"));
+    let reason = "x".repeat(1001);
+    let rule = format!("id: x, action: block, match: {{size: 1}}, reason: {reason}");
+    assert!(told_of_one(format!("version: 1\nrules: [{{{rule}}}]")).contains("longer than 1000 bytes"));
 }
