@@ -41,6 +41,17 @@ async fn many_who_want_more_engines_at_once_have_one_scan_by_them() {
     assert_eq!(required.asked(), 2);
 }
 
+#[test]
+fn an_engine_was_heard_if_all_of_its_name_is_among_those_who_spoke() {
+    let mut record = Record::bare(Facts::default(), outcome("clean").unwrap());
+    record.provenance.engine = "clamd-fast+sandbox".into();
+    let has_heard = |engines: &[&str]| has_heard(&record, &engines.iter().map(|&name| name.into()).collect::<Vec<_>>());
+    assert!(has_heard(&[]) && has_heard(&["sandbox"]) && has_heard(&["sandbox", "clamd-fast"]));
+    for engines in [&["clamd"][..], &["fast"], &["box"], &["clamd-fast+sandbox"], &["sandbox", "icap"]] {
+        assert!(!has_heard(engines), "{engines:?}");
+    }
+}
+
 #[tokio::test]
 async fn without_an_engine_that_a_rule_wants_nothing_passes() {
     let rules = |engine| RuleSet {

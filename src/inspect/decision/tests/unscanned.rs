@@ -1,7 +1,11 @@
 //! What nobody looked at, what is found in spite of that, and what is remembered.
 
 use super::*;
-use crate::facts::Sniff;
+use crate::{
+    cache::overrides::{Override, Target},
+    facts::Sniff,
+    verdict::Effect,
+};
 
 #[tokio::test]
 async fn without_a_verdict_nothing_passes_but_where_the_policy_lets_it() {
@@ -68,6 +72,53 @@ async fn ciphertext_that_is_refused_does_not_pass_because_engines_are_out() {
         assert_eq!(*inspection.decision(), decision, "{otherwise:?}");
         assert_eq!(node.decides(&asked(Direction::Download)).await, Some(Decision::Allow), "it is no ciphertext");
     }
+}
+
+#[tokio::test]
+async fn what_the_security_team_says_is_infected_is_so_while_engines_are_out_and_what_it_says_is_clean_is_not_known_to_be()
+ {
+    for (effect, decision, passed) in
+        [(Effect::ForceInfected, Decision::Block(Refusal::Infected), 0), (Effect::ForceClean, Decision::Allow, 1)]
+    {
+        let node = Node::new(Says::new("one", "down"), allowing(&[(State::EngineError, Direction::Download)]));
+        let (now, identity) = (SystemTime::now(), node.inspector.stages.cache.keys().plaintext(body().digest()));
+        let words = ("sam".to_owned(), "ticket".to_owned());
+        let new = Override::new(effect, Target::Identity(identity), words, (now, now + Duration::from_hours(1)));
+        node.inspector.overrule(new.unwrap()).await.unwrap();
+        assert_eq!(node.decides(&asked(Direction::Download)).await, Some(decision));
+        assert_eq!(node.delivered("engine_error", "default:engine_error", "download").0, passed, "{effect:?}");
+    }
+}
+
+#[tokio::test]
+async fn the_encoded_form_of_a_medium_does_not_pass_without_a_verdict() {
+    let node = Node::new(Says::new("one", "down"), allowing(&[(State::EngineError, Direction::Download)]));
+    let (medium, download) = (body(), asked(Direction::Download));
+    let plain = Way::Keyless(node.inspector.reader(None));
+    assert!(node.inspector.inspect(&medium, plain, &download).await.is_ok());
+    assert!(node.inspector.inspect(&medium, Way::Encoded, &download).await.is_err());
+}
+
+#[tokio::test]
+async fn what_is_too_large_for_engines_that_a_rule_wants_does_not_pass() {
+    let mut rules = allowing(&[(State::Oversize, Direction::Download), (State::Oversize, Direction::Upload)]);
+    rules.rules.push(rule("up", matching("direction", "upload"), scan_by("two")));
+    let node = Node::new(Says::new("one", "clean"), rules);
+    let decide = |direction| node.inspector.decide_on_oversize(&asked(direction), 5000, true).decision;
+    assert_eq!(decide(Direction::Upload), Decision::Block(Refusal::Oversize));
+    assert_eq!(decide(Direction::Download), Decision::Allow);
+}
+
+#[tokio::test]
+async fn only_what_was_asked_for_is_remembered_as_such_and_with_whether_there_was_a_key() {
+    let node = Node::new(Says::new("one", "clean"), RuleSet::default());
+    let (medium, download) = (body(), asked(Direction::Download));
+    node.inspector.inspect(&medium, Way::Encoded, &download).await.unwrap();
+    let identity = node.inspector.stages.cache.keys().plaintext(medium.digest());
+    let usage = node.inspector.stages.cache.usage(identity).await;
+    assert!(usage.is_none_or(|usage| usage.seen.is_empty()), "nobody asked for that form");
+    let keyed = |access| seen(&download, access, SystemTime::now()).keyed;
+    assert!(keyed(Access::Keyed) && !keyed(Access::Upload) && !keyed(Access::Encoded));
 }
 
 #[tokio::test]
