@@ -18,8 +18,6 @@ const DESCRIPTOR: u64 = 24;
 #[derive(Default)]
 pub(super) struct Spans {
     places: Vec<(u64, u64)>,
-    /// Bytes that all entries take together. Unlike the above, of all entries.
-    sum: u64,
     /// Hashes, since names can be long.
     names: HashSet<u64>,
     hasher: RandomState,
@@ -40,15 +38,13 @@ impl Spans {
     }
 
     pub(super) fn add(&mut self, start: u64, end: u64) {
-        self.sum = self.sum.saturating_add(end.saturating_sub(start));
         self.places.push((start, end));
     }
 
     /// True if entries lie in one another or in the directory, or if there are entries between them that it does not list.
     pub(super) fn are_dishonest<R: Read + Seek>(&mut self, source: &Source<'_, R>, directory: u64) -> bool {
         self.places.sort_unstable();
-        let mut before = 0;
-        let mut is_dishonest = self.sum > source.size;
+        let (mut before, mut is_dishonest) = (0, false);
         for (start, end) in &self.places {
             is_dishonest |= *start < before || *end > directory || self.is_hidden(source, before, *start);
             before = before.max(*end);
