@@ -271,6 +271,24 @@ mod tests {
     use super::*;
 
     #[test]
+    fn scripts_are_seen_at_the_beginning_of_large_media_and_at_their_end() {
+        let is_active = |at: usize, size: usize, kind: &str| {
+            let mut bytes = vec![b' '; size];
+            bytes[at..at + 8].copy_from_slice(b"<script>");
+            let mut reader = std::io::Cursor::new(&bytes);
+            let windows = Windows::open(&mut reader, size as u64).unwrap();
+            is_active(&mut reader, &windows, Some(kind)).unwrap()
+        };
+        let size = 4 << 20;
+        for at in [0, 500_000, (2 << 20) - 8, size - 8] {
+            for kind in ["text/html", "image/svg+xml", "text/xml", "application/mathml+xml"] {
+                assert!(is_active(at, size, kind), "{at} {kind}");
+            }
+            assert!(!is_active(at, size, "text/plain"), "nobody runs it");
+        }
+    }
+
+    #[test]
     fn what_starts_scripts_in_markup_is_seen() {
         for active in [
             "<p><script>alert(1)</script>",

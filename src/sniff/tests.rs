@@ -298,3 +298,19 @@ fn a_shortcut_is_one_behind_other_sections() {
     }
     assert_eq!(kind(b"such a file begins with\n[InternetShortcut]\nand goes on\n").1, Group::Text);
 }
+
+#[test]
+fn scripts_are_told_although_the_rest_is_no_text() {
+    for start in ["#!/bin/sh\n", "\u{feff}#!/bin/sh\n"] {
+        assert_eq!(kind(&[start.as_bytes(), b"\0\x01\xff\xfe"].concat()).1, Group::Script, "{start:?}");
+    }
+    assert_eq!(kind(b"<html>\0\x01\xff\xfe"), ("text/html".to_owned(), Group::Html));
+}
+
+#[test]
+fn what_is_found_inside_is_told_of_the_whole() {
+    let rich = facts(b"{\\rtf1 {\\object\\objautlink{\\*\\objdata 01}}}");
+    assert!(rich.active && rich.container && rich.inside.is_some());
+    let plain = facts(b"{\\rtf1 text}");
+    assert!(!plain.active && plain.inside.is_none());
+}

@@ -52,6 +52,16 @@ fn what_comes_after_the_end_is_counted() {
 }
 
 #[test]
+fn ends_are_found_behind_what_not_all_writers_write() {
+    let filled = b"\xff\xd8\xff\xff\xe1\0\x04..\xff\xda\0\x04\0\0..\xff\xd9";
+    assert_eq!(after(filled, "image/jpeg"), Some(0), "fill bytes before a marker");
+    let saved_twice = b"%PDF-1.7\n1 0 obj\nstartxref\n0\n%%EOF\n2 0 obj\nstartxref\n9\n%%EOF\nand more";
+    assert_eq!(after(saved_twice, "application/pdf"), Some(8), "it ends at its last mark");
+    let odd = b"RIFF\x0d\0\0\0WEBPVP8 \x01\0\0\0x";
+    assert_eq!(after(odd, "image/webp"), Some(0), "an odd length without padding");
+}
+
+#[test]
 fn a_format_that_does_not_say_has_no_end() {
     assert_eq!(after(b"text", "text/plain"), None);
     assert_eq!(after(b"%PDF-1.7", "application/pdf"), None);

@@ -118,6 +118,7 @@ fn forms_of_text_are_named() {
         ("From: a@x.example\nTo: b@x.example\nSubject: c\n\nText\n", "message/rfc822"),
         ("{\\rtf1\\ansi x}", "application/rtf"),
         ("junk{\\rtf1 x}", "application/rtf"),
+        ("; a disk\n[AutoRun]\nopen=a.exe\n", "application/x-setupscript"),
         (".\\\" a page\n.TH X 1\n", "text/troff"),
     ] {
         assert_eq!(kind(text), name, "{text}");

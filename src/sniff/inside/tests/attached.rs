@@ -58,6 +58,8 @@ fn passwords_and_macros_of_binary_documents_are_seen() {
     for (streams, locked, macros) in [
         (("/WordDocument", word(0)), false, false),
         (("/WordDocument", word(0x100)), true, false),
+        (("/WordDocument", word(0x8000)), true, false),
+        (("/Workbook", sheet(b"\x85\0\x08\0\0\0\0\0\0\x06\0\0")), false, true),
         (("/Workbook", sheet(b"\x2f\0\x02\0\x01\0")), true, false),
         (("/Workbook", sheet(b"\x85\0\x08\0\0\0\0\0\0\x01\0\0")), false, true),
         (("/Workbook", sheet(b"\x85\0\x08\0\0\0\0\0\0\0\0\0")), false, false),
@@ -68,6 +70,48 @@ fn passwords_and_macros_of_binary_documents_are_seen() {
         let found = found(&compound(&[(streams.0, &streams.1)]));
         assert_eq!((found.locked, found.macros), (locked, macros), "{}", streams.0);
     }
+}
+
+#[test]
+fn installers_and_files_that_are_cut_hold_what_is_not_seen() {
+    let mut file = cfb::CompoundFile::create(Cursor::new(Vec::new())).unwrap();
+    file.set_storage_clsid("/", "000c1084-0000-0000-c000-000000000046".parse().unwrap()).unwrap();
+    let installer = found(&file.into_inner().into_inner());
+    assert_eq!((installer.refined, installer.inside.unwrap().complete), (Some(types::MSI), false));
+    let message = |len: usize| {
+        let attached = vec![b'x'; len];
+        let whole = compound(&[
+            ("/__properties_version1.0", &[0; 32]),
+            ("/__attach_version1.0_#00000000/__substg1.0_37010102", &attached),
+        ]);
+        found(&whole).inside.unwrap().complete
+    };
+    assert!(message(9000) && !message((4 << 20) + 1), "of an attachment, 4 MiB are looked at");
+}
+
+#[test]
+fn names_and_passwords_in_old_rar_archives_are_read() {
+    let block = |kind: u8, flags: u16, fields: &[u8]| {
+        let len = u16::try_from(7 + fields.len()).unwrap();
+        [&[0, 0, kind][..], &flags.to_le_bytes(), &len.to_le_bytes(), fields].concat()
+    };
+    let file = |name: &str, flags: u16| {
+        let len = u16::try_from(name.len()).unwrap();
+        let fields =
+            [&4_u32.to_le_bytes()[..], &100_u32.to_le_bytes(), &[0; 11], &len.to_le_bytes(), &[0; 4], name.as_bytes()];
+        [block(0x74, 0x8000 | flags, &fields.concat()), b"data".to_vec()].concat()
+    };
+    let archive = |flags: u16, files: &[Vec<u8>]| {
+        let all = [b"Rar!\x1a\x07\0".to_vec(), block(0x73, flags, &[0; 6]), files.concat()].concat();
+        found(&all).inside.unwrap()
+    };
+    let plain = archive(0, &[file("sub\\a.exe", 0), file("b.txt", 0)]);
+    assert_eq!((plain.entries, plain.encrypted, plain.expanded, plain.deceptive_names), (2, 0, 200, false));
+    assert!(plain.extensions.contains("exe"));
+    let locked = archive(0, &[file("a.txt", 4), file("b.txt", 0)]);
+    assert_eq!((locked.entries, locked.encrypted), (2, 1));
+    let unnamed = archive(0x80, &[vec![7; 100]]);
+    assert_eq!((unnamed.entries, unnamed.encrypted), (1, 1));
 }
 
 #[test]

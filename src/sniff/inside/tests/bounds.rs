@@ -3,9 +3,11 @@
 use proptest::prelude::*;
 
 use super::{
+    super::{super::told::Told, Opened, tally::Tally},
     counted, found,
     pack::{Entry, deflated, gzip, stored, tar, zeros, zip},
 };
+use crate::facts::Group;
 
 const MIB: u64 = 1 << 20;
 
@@ -28,6 +30,9 @@ fn a_compressed_file_that_becomes_huge_is_inflated_no_further_than_to_count() {
     assert!(inside.expanded >= 4 * MIB && inside.expanded < 6 * MIB, "{}", inside.expanded);
     assert!(!inside.complete, "it says that it has no bytes");
     assert!(read < MIB, "{read}");
+    let end = bomb.len() - 4;
+    bomb[end..].copy_from_slice(&(1_u32 << 31).to_le_bytes());
+    assert_eq!(super::found(&bomb).inside.unwrap().expanded, 2 << 30, "now it says how many");
 }
 
 #[test]
@@ -74,6 +79,21 @@ fn what_comes_out_of_many_archives_in_archives_is_bounded() {
     assert!(!inside.complete);
     assert_eq!(inside.depth, 5);
     assert!(read < 4 * MIB, "{read}");
+    let large = |count: usize| {
+        let inner = zip(&[stored("a", &vec![0; 6 << 20])]);
+        let copies: Vec<Entry> = (0..count).map(|number| deflated(&format!("{number}.zip"), &inner)).collect();
+        super::found(&zip(&copies)).inside.unwrap().complete
+    };
+    assert!(large(2) && !large(3), "16 MiB in all");
+}
+
+#[test]
+fn no_more_entries_are_counted_than_can_be() {
+    let mut tally = Tally::new();
+    tally.enter(1);
+    let listed = (0..300_000).take_while(|_| tally.list("a", 1)).count();
+    let inside = tally.found(&Opened::default()).inside.unwrap();
+    assert_eq!((listed, inside.entries, inside.complete), (200_000, 200_000, false));
 }
 
 #[test]
@@ -97,6 +117,34 @@ fn what_runs_is_remembered_of_however_many() {
     let inside = found(&zip(&entries)).inside.unwrap();
     assert_eq!(inside.extensions.len(), crate::facts::Inside::MOST);
     assert!(inside.extensions.contains("exe"));
+}
+
+#[test]
+fn types_of_what_runs_are_remembered_of_however_many() {
+    let told = |name: String, group| Told { media_type: Some(name.into()), group, ..Told::default() };
+    for programs_first in [true, false] {
+        let mut tally = Tally::new();
+        tally.enter(1);
+        for of_programs in [programs_first, !programs_first] {
+            for number in 0..40 {
+                match of_programs {
+                    true if number < 3 => tally.kind(told(format!("a/0-program-{number}"), Group::Executable), None),
+                    true => (),
+                    false => tally.kind(told(format!("a/{number}"), Group::Text), None),
+                }
+            }
+        }
+        let types = tally.found(&Opened::default()).inside.unwrap().types;
+        let programs = types.iter().filter(|name| name.starts_with("a/0-program-")).count();
+        assert_eq!((types.len(), programs), (32, 3), "{programs_first}");
+    }
+}
+
+#[test]
+fn a_container_too_large_to_be_held_is_not_complete() {
+    let large = zip(&[stored("a", &vec![0; 9 << 20])]);
+    let inside = found(&gzip(&large)).inside.unwrap();
+    assert!(!inside.complete && inside.groups.contains(&Group::Unknown));
 }
 
 #[test]

@@ -59,6 +59,30 @@ fn two_ends_are_dishonest() {
 }
 
 #[test]
+fn what_is_said_twice_of_an_entry_is_said_alike_or_dishonest() {
+    let entry = stored("a.txt", b"text");
+    assert!(!inside(&[Entry { local: Some((0, 0, 4)), ..entry.clone() }]).overlapping);
+    for (what, local) in [("encryption", (1, 0, 4)), ("method", (0, 8, 4)), ("size", (0, 0, 3))] {
+        assert!(inside(&[Entry { local: Some(local), ..entry.clone() }]).overlapping, "{what}");
+    }
+}
+
+#[test]
+fn a_directory_that_ends_early_or_leads_nowhere_is_not_complete() {
+    let archive = zip(&[stored("a.txt", b"text"), stored("b.txt", b"text")]);
+    let broken = |what: &[u8], with: &[u8]| {
+        let at = memchr::memmem::rfind(&archive, what).unwrap();
+        let bytes = [&archive[..at], with, &archive[at + with.len()..]].concat();
+        found(&bytes).inside.unwrap()
+    };
+    assert!(!broken(b"PK\x01\x02", b"PK\0\0").complete, "a record of the directory");
+    assert!(!broken(b"PK\x03\x04", b"PK\0\0").complete, "what stands in front of an entry");
+    let end = archive.len() - 12;
+    let counted = [&archive[..end - 2], &[3, 0, 3, 0], &archive[end + 2..]].concat();
+    assert!(found(&counted).inside.unwrap().overlapping, "another number of entries");
+}
+
+#[test]
 fn what_follows_the_end_is_trailing() {
     let archive = [zip(&[stored("a.txt", b"text")]), b"and more".to_vec()].concat();
     let found = found(&archive);
@@ -69,6 +93,8 @@ fn what_follows_the_end_is_trailing() {
 fn a_folder_with_content_is_a_file() {
     let inside = inside(&[stored("a/", b"MZ")]);
     assert_eq!((inside.entries, inside.expanded), (1, 2));
+    let said_to_be_empty = Entry { size: 0, ..stored("a/", b"MZ and more") };
+    assert_eq!(super::found(&zip(&[said_to_be_empty])).inside.unwrap().entries, 1);
 }
 
 #[test]
@@ -78,6 +104,8 @@ fn archives_that_are_cut_show_what_is_left_of_them() {
     let inside = found.inside.unwrap();
     assert!(!inside.complete && inside.entries >= 2);
     assert!(inside.extensions.contains("exe"));
+    let locked = zip(&[Entry { flags: 1, ..stored("a.txt", b"text") }]);
+    assert_eq!(super::found(&locked[..34 + 5]).inside.unwrap().encrypted, 1);
 }
 
 #[test]

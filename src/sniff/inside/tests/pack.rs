@@ -18,6 +18,8 @@ pub(super) struct Entry {
     pub(super) flags: u16,
     /// The name in front of the content, if it is another.
     pub(super) local_name: Option<Vec<u8>>,
+    /// What else is said there, if it is otherwise: flags, method and size.
+    pub(super) local: Option<(u16, u16, u32)>,
     /// Where the directory says it is, if it is not there.
     pub(super) at: Option<u32>,
     /// Not in the directory.
@@ -50,7 +52,8 @@ pub(super) fn zip(entries: &[Entry]) -> Vec<u8> {
         if entry.at.is_none() {
             bytes.extend(b"PK\x03\x04\x14\0");
             let name = entry.local_name.as_ref().unwrap_or(&entry.name);
-            bytes.extend(common(entry, name));
+            let (flags, method, size) = entry.local.unwrap_or((entry.flags, entry.method, entry.size));
+            bytes.extend(common(&Entry { size, method, flags, ..entry.clone() }, name));
             bytes.extend(name);
             bytes.extend(&entry.packed);
         }

@@ -110,7 +110,13 @@ fn macros_of_all_kinds_of_documents_are_seen() {
     let open =
         |name: &str| zip(&[stored("mimetype", b"application/vnd.oasis.opendocument.text"), stored(name, b"<m/>")]);
     let office = |name: &str| zip(&[stored("[Content_Types].xml", b"<Types/>"), stored(name, b"x")]);
+    let typed = |part: &str| {
+        let types = format!("<Types><Override PartName=\"/a\" ContentType=\"application/vnd.ms-{part}\"/></Types>");
+        zip(&[stored("[Content_Types].xml", types.as_bytes()), stored("a", b"x")])
+    };
     for bytes in [
+        typed("office.vbaProject"),
+        typed("excel.macrosheet+xml"),
         open("Basic/Standard/Module1.xml"),
         open("Scripts/python/a.py"),
         office("xl/macrosheets/sheet1.xml"),
@@ -132,6 +138,7 @@ fn documents_that_fetch_something_are_active() {
         zip(&[stored("[Content_Types].xml", b"<Types/>"), stored("word/_rels/settings.xml.rels", relation.as_bytes())])
     };
     assert!(found(&relation("External")).active);
+    assert!(found(&zip(&[stored("word/activeX/activeX1.xml", b"<x/>")])).active);
     assert!(!found(&relation("Internal")).active);
     assert!(found(b"{\\rtf1 {\\object\\objautlink\\objupdate{\\*\\objdata 01}}}").active);
     assert!(found(b"%PDF-1.7\n1 0 obj <</OpenAction <</S /J#61vaScript>> >> endobj").active);
@@ -144,8 +151,11 @@ fn passwords_are_seen_without_having_them() {
     let plain = inside(&zip(&[entry.clone(), stored("b.txt", b"x")]));
     assert_eq!((plain.entries, plain.encrypted, plain.complete), (2, 1, false));
     assert!(plain.groups.contains(&Group::Unknown));
-    let aes = inside(&zip(&[Entry { method: 99, ..entry }]));
+    let aes = inside(&zip(&[Entry { method: 99, ..entry.clone() }]));
     assert_eq!((aes.encrypted, aes.complete), (1, false));
+    for (what, flags) in [("strong", 0x40), ("with masked headers", 0x2000)] {
+        assert_eq!(inside(&zip(&[Entry { flags, ..entry.clone() }])).encrypted, 1, "{what}");
+    }
     let manifest = b"<manifest:file-entry><manifest:encryption-data/></manifest:file-entry>";
     let open = zip(&[
         stored("mimetype", b"application/vnd.oasis.opendocument.text"),
@@ -197,5 +207,48 @@ fn archives_behind_something_else_are_found() {
         let found = found(&[front, &archive].concat());
         let inside = found.inside.unwrap();
         assert_eq!((inside.entries, inside.complete, found.refined), (1, true, None));
+    }
+    let document = zip(&[stored("mimetype", b"application/epub+zip"), stored("a.xml", b"<x/>")]);
+    assert_eq!(found(&document).refined, Some(types::EPUB));
+    assert_eq!(found(&[PNG, &document].concat()).refined, None, "a picture stays one");
+}
+
+#[test]
+fn links_that_lead_out_of_a_tape_archive_are_deceptive() {
+    let link = |target: &[u8]| {
+        let mut block = tar("link", b'2', 0, b"");
+        block[157..157 + target.len()].copy_from_slice(target);
+        block[148..156].fill(b' ');
+        let sum: u32 = block.iter().map(|byte| u32::from(*byte)).sum();
+        block[148..156].copy_from_slice(format!("{sum:06o}\0 ").as_bytes());
+        inside(&[block, vec![0; 1024]].concat()).deceptive_names
+    };
+    assert!(link(b"/etc/passwd") && !link(b"other.txt"));
+}
+
+#[test]
+fn a_size_that_stands_before_a_header_counts_in_place_of_its_own() {
+    let elf = [&b"\x7fELF\x02\x01\x01"[..], &[0; 2000]].concat();
+    // Whoever goes by the header takes what it skips for the next entry.
+    let hidden = [vec![b'x'; 512], tar("evil", b'0', elf.len() as u64, &elf)].concat();
+    let ahead = format!("14 size={}\n", hidden.len());
+    let tape = [
+        tar("pax", b'x', ahead.len() as u64, ahead.as_bytes()),
+        tar("a.bin", b'0', 0, &hidden),
+        tar("b.txt", b'0', 4, b"text"),
+        vec![0; 1024],
+    ];
+    let inside = inside(&tape.concat());
+    assert_eq!((inside.entries, inside.expanded, inside.complete), (2, hidden.len() as u64 + 4, true));
+}
+
+#[test]
+fn objects_in_rich_text_are_counted_once_wherever_they_are() {
+    let object = b"{\\object\\objupdate{\\*\\objdata 01}}";
+    for padding in (64 * 1024 - 80..64 * 1024).step_by(3) {
+        let found = found(&[b"{\\rtf1 ".to_vec(), vec![b'x'; padding], object.to_vec(), vec![b'x'; 5000]].concat());
+        assert!(found.active, "{padding}");
+        let inside = found.inside.unwrap();
+        assert_eq!((inside.entries, inside.complete), (1, false), "{padding}");
     }
 }
