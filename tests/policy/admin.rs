@@ -124,9 +124,11 @@ async fn a_decision_on_what_is_remembered_is_explained() {
 
 #[tokio::test]
 async fn the_policy_in_force_is_told_with_what_its_rules_have_decided() {
-    let (_homeserver, _clamd, app) = with(NO_PICTURES).await;
+    let over = "  - {id: old, match: {group: text}, action: block, expires: 2020-01-01}\n";
+    let (_homeserver, _clamd, app) = with(&format!("{}\n{over}", NO_PICTURES.trim_end())).await;
     assert_eq!(picture(&app).await, 403);
     let told = get(&app, "/policy").await;
+    assert_eq!(told["rules"][1]["state"], "expired");
     let rule = &told["rules"][0];
     assert_eq!(
         (&rule["id"], &rule["state"], &rule["action"]),

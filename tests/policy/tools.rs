@@ -74,6 +74,9 @@ async fn cases_pass_or_are_told_with_what_came_instead() {
     let (told, _, is_good) = says(&["policy", "test", &path, "--json"]).await;
     let told: serde_json::Value = serde_json::from_str(&told).unwrap();
     assert!(!is_good && told[0]["cases"][0]["problems"].as_array().unwrap().len() == 1, "{told}");
+    put_policy(dir.path(), "a.yaml", "version: 1\nrules: [");
+    let (_, wrong, is_good) = says(&["policy", "test", &path]).await;
+    assert!(!is_good && wrong.contains("a.yaml:"), "what cannot be read fails: {wrong}");
 }
 
 #[tokio::test]
@@ -98,6 +101,29 @@ async fn a_file_and_facts_are_explained_by_a_policy_on_disk() {
     assert!(wrong.contains("--at: `soon` is no time"), "{wrong}");
     for wrong in [&["policy", "explain"][..], &["policy", "explain", &file, "--facts", "{}"]] {
         assert!(!says(wrong).await.2, "{wrong:?}");
+    }
+}
+
+#[tokio::test]
+async fn an_explanation_is_of_how_the_file_or_the_facts_are_said_to_stand() {
+    let dir = tempfile::tempdir().unwrap();
+    put_policy(dir.path(), "a.yaml", "version: 1\ndefaults: {opaque_media: block}\n");
+    let [path, noise] = ["policies", "noise"].map(|name| dir.path().join(name).display().to_string());
+    std::fs::write(&noise, [0xd1, 0x57, 0x02, 0x9c]).unwrap();
+    for (what, by) in [
+        (&["--facts", "{size: 1}"][..], "default:clean"),
+        (&["--facts", "{size: 1}", "--state", "infected"], "default:infected"),
+        (&["--facts", "{size: 1, state: oversize}", "--state", "infected"], "default:oversize"),
+        (&[&*noise], "default:opaque_media"),
+        (&[&*noise, "--state", "incomplete"], "default:incomplete"),
+        (&[&*noise, "--state", "oversize"], "default:oversize"),
+    ] {
+        let (told, _, _) = says(&[&["policy", "explain", "--json", "--policy", &path], what].concat()).await;
+        let told: serde_json::Value = serde_json::from_str(&told).unwrap();
+        let explanation = &told[0]["explanation"];
+        assert_eq!(explanation["by"], by, "{what:?}");
+        let is_looked_at = what[0] == noise && by != "default:oversize";
+        assert_eq!(explanation["facts"].get("entropy").is_some(), is_looked_at, "{what:?}");
     }
 }
 

@@ -174,7 +174,9 @@ mod tests {
         for (mxc, local) in [("mxc://HS.test/m", true), ("mxc://other.test/m", false)] {
             assert_eq!(is_local(Some(&ours), Direction::Download, mxc), Some(local));
             assert_eq!(is_local(None, Direction::Scan, mxc), None);
-            assert_eq!(is_local(None, Direction::Upload, mxc), Some(true));
+            for direction in [Direction::Upload, Direction::Federation] {
+                assert_eq!(is_local(None, direction, mxc), Some(true), "{direction:?}");
+            }
         }
         assert_eq!(asked_for(Some(&ours), Direction::Download, None).is_local, None);
     }

@@ -181,6 +181,20 @@ mod tests {
     }
 
     #[test]
+    fn a_replay_that_did_not_go_through_all_says_so() {
+        let told = |is_complete: bool| {
+            let why_not = (!is_complete).then_some("the limit was reached");
+            let answer = json!({
+                "since": "T", "complete": is_complete, "why_not": why_not, "media": 1, "requests": 1, "changed": 0,
+                "flips": [], "shadows": [], "not_known": [],
+            });
+            replay(&answer).unwrap()
+        };
+        assert!(told(false).contains("\nNOT ALL: the limit was reached\n"));
+        assert!(!told(true).contains("NOT ALL"));
+    }
+
+    #[test]
     fn answers_of_other_forms_are_none() {
         let printers: [Printer; 5] = [status, reloaded, explained, replay, shadow];
         for print in printers {
