@@ -149,7 +149,7 @@ fn what_a_key_opened_is_no_ciphertext_whatever_it_looks_like() {
     let noise = Facts { size: 9, opaque: true, ..Facts::default() };
     for (facts, state) in [("{encrypted: keyed}", "clean"), ("{direction: download}", "opaque_media")] {
         let case = case(&format!("{{name: a, sample: x, facts: {facts}, expect: {{action: allow}}}}")).unwrap();
-        let known = facts::known(&case, Some(&noise), now());
+        let known = facts::known(&case.given, Some(&noise), now());
         assert_eq!(known.values["state"].to_string(), state, "{facts}");
     }
 }

@@ -75,7 +75,6 @@ fn conditions_hold_for_what_they_say_and_for_nothing_else() {
         ("media.server", "{list: partners}", text("x.gouv.fr:443"), text("gouv.fr")),
         ("media.server", "{list: partners}", text("a.ORG"), text("b.org")),
         ("media.server", "'[::1]'", text("[::1]:80"), text("[::2]:80")),
-        ("media.server", "'::1'", text("::1"), text("::1:80")),
         ("media.server", "[{list: partners}]", text("a.org:443"), text("c.org")),
         ("declared.name", "a", text("a"), text("a:80")),
         ("type", "[image/png, {list: office}]", text("application/vnd.ms-excel"), text("application/zip")),

@@ -197,6 +197,6 @@ mod tests {
         assert!(read(b"a\nb\nc", 4).unwrap_err().starts_with("lists are larger than 64 MiB"));
         let line = "x".repeat(LONGEST);
         assert_eq!(read(line.as_bytes(), 1 << 20), Ok(1));
-        assert_eq!(read(format!("a\n{line}x").as_bytes(), 1 << 20).unwrap_err(), "line 2 is longer than 1024 bytes");
+        assert_eq!(read(format!("a\n{line}x").as_bytes(), 1 << 20).unwrap_err(), "this line is longer than 1024 bytes");
     }
 }

@@ -14,7 +14,11 @@ use crate::{
     audit::{self, Audit},
     cache::{MemoryStore, VerdictCache, key::KeyRing},
     clock::Clock,
-    engine::{Engine, Role, panel::Panel, testing::Says},
+    engine::{
+        Engine, Role,
+        panel::Panel,
+        testing::{Says, outcome},
+    },
     inspect::{Config, InspectError, Inspection, Location, Stages, Way, task::Task, tests::occasion},
     plaintext::Plaintext,
     policy::{

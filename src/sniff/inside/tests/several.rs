@@ -231,7 +231,7 @@ fn a_size_that_stands_before_a_header_counts_in_place_of_its_own() {
     let elf = [&b"\x7fELF\x02\x01\x01"[..], &[0; 2000]].concat();
     // Whoever goes by the header takes what it skips for the next entry.
     let hidden = [vec![b'x'; 512], tar("evil", b'0', elf.len() as u64, &elf)].concat();
-    let ahead = format!("14 size={}\n", hidden.len());
+    let ahead = format!("13 size={}\n", hidden.len());
     let tape = [
         tar("pax", b'x', ahead.len() as u64, ahead.as_bytes()),
         tar("a.bin", b'0', 0, &hidden),
