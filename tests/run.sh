@@ -2,8 +2,9 @@
 # Runs every test: unit, integration, documentation, and end to end against a real Synapse and clamd.
 # Installs what is missing on Debian, as root or through sudo. Needs Rust to be there.
 #
-#   tests/run.sh           everything
-#   tests/run.sh --quick   without the end-to-end part
+#   tests/run.sh             everything
+#   tests/run.sh --quick     without the end-to-end part
+#   tests/run.sh --install   nothing but what is missing for them
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -18,11 +19,13 @@ readonly LOGS=target/test-logs
 readonly TARGET=${CARGO_TARGET_DIR:-target}
 
 quick=no
+install=no
 case "${1-}" in
     '') ;;
     --quick) quick=yes ;;
+    --install) install=yes ;;
     *)
-        sed -n '2,6s/^# \{0,1\}//p' "${BASH_SOURCE[0]}" >&2
+        sed -n '2,7s/^# \{0,1\}//p' "${BASH_SOURCE[0]}" >&2
         exit 2
         ;;
 esac
@@ -225,6 +228,7 @@ if [[ $quick == no ]]; then
     require_peers
     require_node_modules
 fi
+[[ $install == no ]] || exit 0
 mkdir -p "$LOGS"
 rm -f "$LOGS"/*.log
 
