@@ -112,6 +112,8 @@ require_node_modules() {
     cp "$NODE_SOURCE"/package.json "$NODE_SOURCE"/package-lock.json "$NODE_MODULES"
     npm ci --prefix "$NODE_MODULES" --ignore-scripts --no-audit --no-fund ||
         die "Node packages missing; run: npm ci --prefix $NODE_MODULES --ignore-scripts"
+    # Without it, Node before 20.19, such as Debian's, takes the package's ES modules for CommonJS.
+    printf '{"type": "module"}\n' >"$NODE_MODULES/node_modules/@matrix-org/matrix-sdk-crypto-wasm/pkg/package.json"
     printf '%s' "$stamp" >"$NODE_MODULES/stamp"
 }
 
