@@ -87,6 +87,11 @@ impl Occasion {
         Self::new(direction, route)
     }
 
+    /// True if the medium itself is moved; some of the scanner's routes only tell what is thought of it.
+    pub fn is_moved(&self) -> bool {
+        !matches!(self.route, "scanner_scan" | "scanner_scan_encrypted" | "scanner_scan_file")
+    }
+
     /// One by somebody with a key, of which nothing else is known.
     pub fn with_key() -> Self {
         Self::new(Direction::Scan, "scanner_download_encrypted")

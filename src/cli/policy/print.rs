@@ -108,7 +108,7 @@ pub(super) fn replay(answer: &Value) -> Option<String> {
     if !answer["complete"].as_bool()? {
         writeln!(text, "NOT ALL: {}", word(&answer["why_not"])).ok()?;
     }
-    let mut flips = Table::new(["would", "media", "hits", "direction", "decided by now", "decided by then"]);
+    let mut flips = Table::new(["would", "media", "seen in all", "direction", "decided by now", "decided by then"]);
     let mut examples = String::new();
     for flip in answer["flips"].as_array()? {
         flips.row(["would", "media", "hits", "direction", "from", "to"].map(|name| word(&flip[name])));

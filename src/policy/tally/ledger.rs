@@ -6,14 +6,14 @@ use prometheus::{IntCounterVec, Opts, Registry};
 
 use super::{OTHERS, retain};
 use crate::{
-    facts::Direction,
+    facts::Occasion,
     policy::{By, Decided, State, rule::RuleSet},
 };
 
 const LABELS: [&str; 3] = ["reason", "rule", "direction"];
 
 /// Counts it, when it is let pass and with its whole length: what becomes of it on its way, and whether its reader already has it, is
-/// not known then.
+/// not known then. Who only asks what is thought of it is given nothing.
 pub(super) struct Ledger {
     media: IntCounterVec,
     bytes: IntCounterVec,
@@ -31,11 +31,11 @@ impl Ledger {
     }
 
     /// Takes note of what was decided on a medium of so many bytes.
-    pub(super) fn note(&self, decided: &Decided, direction: Direction, len: u64) {
-        let Some(state) = decided.unscanned() else { return };
+    pub(super) fn note(&self, decided: &Decided, occasion: &Occasion, len: u64) {
+        let Some(state) = decided.unscanned().filter(|_| occasion.is_moved()) else { return };
         // What an exception lets pass is its doing, whatever is said by default.
         let exception = decided.exceptions.first().map(ToString::to_string);
-        let (rule, direction) = (exception.unwrap_or_else(|| decided.by.name()), direction.name());
+        let (rule, direction) = (exception.unwrap_or_else(|| decided.by.name()), occasion.direction.name());
         let labels = [state.name(), rule.as_str(), direction];
         self.media.with_label_values(&labels).inc();
         self.bytes.with_label_values(&labels).inc_by(len);

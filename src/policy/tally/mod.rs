@@ -87,7 +87,7 @@ impl Tally {
             count(&shadow.rule, shadow.action, "shadow");
             self.shadows.note(shadow, &medium);
         }
-        self.ledger.note(decided, direction, medium.len);
+        self.ledger.note(decided, medium.occasion, medium.len);
         for exception in &decided.exceptions {
             self.exceptions.with_label_values(&[&**exception]).inc();
         }

@@ -201,3 +201,15 @@ fn all_that_passes_and_is_not_known_to_be_clean_is_in_the_ledger_and_nothing_els
         assert_eq!(passed, if state == State::Clean { (0, 0) } else { (1, 10) }, "{state:?}");
     }
 }
+
+#[test]
+fn what_is_only_told_of_is_not_in_the_ledger() {
+    let (in_force, _) = in_force(policy(Vec::new(), Vec::new()));
+    let told = ["scanner_scan", "scanner_scan_encrypted", "scanner_scan_file"];
+    for route in told.into_iter().chain(["scanner_download", "scanner_thumbnail", "scanner_download_encrypted"]) {
+        let by = By::Default(State::Incomplete);
+        let decided = Decided { state: State::Incomplete, exceptions: Vec::new(), ..decided(by, &[]) };
+        in_force.count(&decided, medium(&Occasion::new(Direction::Scan, route), 1, 1));
+    }
+    assert_eq!(in_force.tally().passed(["incomplete", "default:incomplete", "scan"]), (3, 30));
+}
