@@ -159,6 +159,18 @@ async fn uploads_that_readers_would_decode_differently_are_refused() {
 }
 
 #[tokio::test]
+async fn an_upload_that_homeservers_would_name_differently_is_refused() {
+    let (homeserver, _clamd, app) = start("").await;
+    for (method, path) in [("POST", "upload"), ("PUT", "upload/hs.test/abc")] {
+        let target = format!("/_matrix/media/v3/{path}?a=;filename=a.png&filename=a.exe");
+        app.client.send(request(method, &target), b"x").await.assert_matrix_error(400, "M_UNKNOWN");
+    }
+    assert_eq!(homeserver.uploads(), 0);
+    let escaped = request("POST", "/_matrix/media/v3/upload?filename=a%3Bb.png");
+    assert_eq!(app.client.send(escaped, b"x").await.status, 200);
+}
+
+#[tokio::test]
 async fn an_upload_that_trickles_is_cut() {
     let (homeserver, _clamd, app) = start("limits: {stall_timeout: 200ms}").await;
     let pause = tokio::time::interval(std::time::Duration::from_millis(20));
