@@ -37,15 +37,20 @@ fn attachments_of_a_message_are_looked_at() {
     assert!(inside.extensions.contains("exe"));
 }
 
-#[test]
-fn files_dropped_into_a_document_are_looked_at() {
+/// A program, as it is dropped into a document.
+fn dropped() -> Vec<u8> {
     let mut native = vec![0; 4];
     native.extend(b"\x02\0a.bat\0C:\\a.bat\0\0\0\x03\0");
     native.extend(9_u32.to_le_bytes());
     native.extend(b"C:\\a.bat\0");
     native.extend(4_u32.to_le_bytes());
     native.extend(b"\x7fELF\0\0\0\0");
-    let found = found(&compound(&[("/WordDocument", &[0; 5000]), ("/ObjectPool/_1/\u{1}Ole10Native", &native)]));
+    native
+}
+
+#[test]
+fn files_dropped_into_a_document_are_looked_at() {
+    let found = found(&compound(&[("/WordDocument", &[0; 5000]), ("/ObjectPool/_1/\u{1}Ole10Native", &dropped())]));
     let inside = found.inside.unwrap();
     assert_eq!((found.refined, inside.entries, inside.complete), (Some(types::DOC), 1, true));
     assert!(inside.extensions.contains("bat"));
@@ -167,13 +172,7 @@ fn names_and_passwords_in_new_rar_archives_are_read() {
 
 #[test]
 fn streams_are_known_whatever_the_case_of_their_names() {
-    let mut native = vec![0; 4];
-    native.extend(b"\x02\0a.bat\0C:\\a.bat\0\0\0\x03\0");
-    native.extend(9_u32.to_le_bytes());
-    native.extend(b"C:\\a.bat\0");
-    native.extend(4_u32.to_le_bytes());
-    native.extend(b"\x7fELF\0\0\0\0");
-    let dropped = found(&compound(&[("/worddocument", &[0; 5000]), ("/ObjectPool/_1/\u{1}oLe10nAtIvE", &native)]));
+    let dropped = found(&compound(&[("/worddocument", &[0; 5000]), ("/ObjectPool/_1/\u{1}oLe10nAtIvE", &dropped())]));
     let inside = dropped.inside.unwrap();
     assert!(inside.groups.contains(&Group::Executable) && inside.extensions.contains("bat"), "{inside:?}");
     let locked = [&[0; 10][..], &0x100_u16.to_le_bytes(), &[0; 5000]].concat();
