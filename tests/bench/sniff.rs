@@ -216,5 +216,6 @@ fn main() {
     );
     measure("a compound file of rings", &rings());
     measure("PDF of slashes", &[&b"%PDF-1.7\n"[..], &b"/E#4".repeat(2 * MIB)].concat());
+    measure("rich text of templates", &[&b"{\\rtf1"[..], &b"\\template".repeat(MIB)].concat());
     measure("rich text of objects", &[&b"{\\rtf1"[..], &b"\\objdata".repeat(MIB)].concat());
 }

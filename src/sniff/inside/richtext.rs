@@ -41,9 +41,11 @@ pub(super) fn walk<R: Read + Seek>(source: &Source<'_, R>, depth: u8, tally: &mu
 fn is_templated(part: &[u8]) -> bool {
     const WORD: &[u8] = b"\\template";
     memchr::memmem::find_iter(part, WORD).any(|at| {
-        let target = &part[at + WORD.len()..];
-        let target = target.split(|byte| *byte == b'}').next().unwrap_or_default();
-        let target = target[..target.len().min(TARGET)].trim_ascii_start().to_ascii_lowercase();
+        let target = part[at + WORD.len()..].trim_ascii_start();
+        // Cut first: a file can be full of this word, with no end behind any. What follows the next one is looked at there.
+        let target = &target[..target.len().min(TARGET)];
+        let target = &target[..memchr::memmem::find(target, WORD).unwrap_or(target.len())];
+        let target = target.split(|byte| *byte == b'}').next().unwrap_or_default().to_ascii_lowercase();
         let has = |mark: &[u8]| memchr::memmem::find(&target, mark).is_some();
         let is_coded = has(b"\\'") || target.windows(3).any(|three| matches!(three, [b'\\', b'u', b'-' | b'0'..=b'9']));
         // A backslash is written as two.
